@@ -1,0 +1,30 @@
+"""The policy: the value, its tables, JSON in and out. Knows neither torch nor optuna."""
+
+from frdiff_tune.policy.plan import StepPlan
+from frdiff_tune.policy.policy import SCHEMA_VERSION, Policy
+from frdiff_tune.policy.schema import json_schema
+from frdiff_tune.policy.sections import (
+    Latency,
+    Machine,
+    Measured,
+    ModelInfo,
+    Provenance,
+    Quality,
+    Sampling,
+    SchedulerInfo,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Latency",
+    "Machine",
+    "Measured",
+    "ModelInfo",
+    "Policy",
+    "Provenance",
+    "Quality",
+    "Sampling",
+    "SchedulerInfo",
+    "StepPlan",
+    "json_schema",
+]
