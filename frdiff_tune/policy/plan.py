@@ -59,7 +59,13 @@ def _weights(policy: "Policy", t: int) -> tuple[float, ...]:
 
 
 def _is_reused(policy: "Policy", name: str, t: int) -> bool:
-    """Whether the next network call after t gives back what group ``name`` computes at t."""
+    """Whether the next network call after t gives back what group ``name`` computes at t.
+
+    Where the guidance pair is reused, steps may compute half a batch and complete it from what was stored before, so
+    every result is kept.
+    """
+    if any("guidance" in sites for sites in policy.groups.values()):
+        return True
     mask = policy.masks[name]
     following = (s for s in range(t + 1, policy.T) if policy.mixing[s] > 0.0)
     return next((mask[s] == "0" for s in following), False)

@@ -1,0 +1,28 @@
+"""The runtime: sites, families, builders, the step clock, reuse, mixing, apply. Knows torch and diffusers, no optuna."""
+
+from frdiff_tune.runtime.apply import Applied, apply_policy
+from frdiff_tune.runtime.builders import frdiff_policy, full_policy, keyframe_policy
+from frdiff_tune.runtime.families import Site
+from frdiff_tune.runtime.pipeline import describe_model, load_pipeline, model_digest
+from frdiff_tune.runtime.site import default_groups, discover_sites, find_denoiser, match_groups
+from frdiff_tune.runtime.solver import make_scheduler
+from frdiff_tune.runtime.trace import StepTrace, Trace
+
+__all__ = [
+    "Applied",
+    "Site",
+    "StepTrace",
+    "Trace",
+    "apply_policy",
+    "default_groups",
+    "describe_model",
+    "discover_sites",
+    "find_denoiser",
+    "frdiff_policy",
+    "full_policy",
+    "keyframe_policy",
+    "load_pipeline",
+    "make_scheduler",
+    "match_groups",
+    "model_digest",
+]

@@ -1,0 +1,31 @@
+"""Patches: an attribute of one object replaced, and put back exactly as it was."""
+
+from collections.abc import Callable
+from typing import Any
+
+MISSING = object()
+
+
+class Patch:
+    """Replaces an attribute on one instance until ``remove`` is called.
+
+    Arguments:
+        owner: The object; its class is never touched.
+        name: The attribute, a method.
+        make: From the method as it was to the one that stands in for it.
+    """
+
+    def __init__(self, owner: object, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        self._owner, self._name = owner, name
+        self._before = vars(owner).get(name, MISSING)
+        self._ours = make(getattr(owner, name))
+        object.__setattr__(owner, name, self._ours)
+
+    def remove(self) -> None:
+        """Puts the attribute back; if somebody wrapped ours meanwhile, it is left to them and ours only passes on."""
+        if vars(self._owner).get(self._name) is not self._ours:
+            return
+        if self._before is MISSING:
+            object.__delattr__(self._owner, self._name)
+        else:
+            object.__setattr__(self._owner, self._name, self._before)

@@ -1,0 +1,128 @@
+"""Pipelines: loading them from wherever a study says, and describing their model."""
+
+import hashlib
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+from frdiff_tune.errors import ModelError
+from frdiff_tune.policy import ModelInfo
+from frdiff_tune.runtime.site import find_denoiser
+
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+def load_pipeline(
+    source: str,
+    *,
+    revision: str = "",
+    variant: str = "",
+    dtype: str = "",
+    device: str = "",
+) -> Any:  # noqa: ANN401
+    """Loads a diffusers pipeline.
+
+    Arguments:
+        source: ``demo:emoji`` or ``demo:emoji-dit`` (embedded), a folder, a hub id, or ``package.module:factory``, a function
+            without arguments that returns a pipeline.
+        revision: Revision on the hub.
+        variant: File variant, as ``fp16``.
+        dtype: ``float32``, ``float16`` or ``bfloat16``; empty for the files' own.
+        device: As ``cuda`` or ``cpu``; empty for the GPU if there is one.
+
+    Returns:
+        The pipeline on its device, its progress bar off.
+
+    Raises:
+        ModelError: If the source, the dtype or the device is not to be had.
+    """
+    import torch
+
+    target = _device(device)
+    if dtype and dtype not in DTYPES:
+        raise ModelError(f"`dtype` must be one of {', '.join(DTYPES)} but got {dtype!r}. Leave it out for the files' own.")
+    options: dict[str, Any] = {"torch_dtype": getattr(torch, dtype)} if dtype else {}
+    options |= {key: value for key, value in (("revision", revision), ("variant", variant)) if value}
+    pipe = _open(source, options)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(target)
+
+
+def _device(device: str) -> str:
+    import torch
+
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if chosen.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(
+            f"`device` must be available on this machine but got {chosen!r}, and torch {torch.__version__} sees no CUDA device. "
+            f"Use device = \"cpu\", or check the driver with nvidia-smi."
+        )
+    try:
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"`device` must name a device of torch but got {chosen!r}: {error}. Use \"cpu\" or \"cuda\".") from error
+    return chosen
+
+
+def _open(source: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    from diffusers import DiffusionPipeline
+
+    if source.startswith("demo:"):
+        from frdiff_tune.demo import model_folder
+
+        return _quietly(DiffusionPipeline, str(model_folder(source.removeprefix("demo:"))), options)
+    if not Path(source).exists() and ":" in source:
+        return _factory(source)
+    try:
+        return DiffusionPipeline.from_pretrained(source, **options)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"`source` must be an embedded model, a folder, a hub id or `package.module:factory` but {source!r} could not be "
+            f"loaded: {str(error).splitlines()[0]} Check its spelling, the network, or `hf auth login` for gated models."
+        ) from error
+
+
+def _quietly(cls: Any, folder: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Loads an embedded model without progress bars or remarks about its small autoencoder."""
+    from diffusers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return cls.from_pretrained(folder, **options)
+    finally:
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()
+
+
+def _factory(source: str) -> Any:  # noqa: ANN401
+    module, _, name = source.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"`source` must name a function as `package.module:factory` but {source!r} is not importable: {error}. "
+            f"Run from the folder that holds the module, or install it."
+        ) from error
+    return factory()
+
+
+def model_digest(denoiser: Any) -> str:  # noqa: ANN401
+    """Returns the SHA-256, hexadecimal, of a denoiser's class and configuration."""
+    config = {key: value for key, value in denoiser.config.items() if not key.startswith("_")}
+    text = json.dumps([type(denoiser).__name__, config], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe_model(pipe: Any, source: str = "", revision: str = "") -> ModelInfo:  # noqa: ANN401
+    """Returns what a policy says of the model that it is for."""
+    _, denoiser = find_denoiser(pipe)
+    return ModelInfo(
+        pipeline=type(pipe).__name__,
+        denoiser=type(denoiser).__name__,
+        digest=model_digest(denoiser),
+        source=source,
+        revision=revision,
+    )

@@ -1,0 +1,215 @@
+"""The state of one run of the pipeline: where it stands, and the tensors that it keeps."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from frdiff_tune.policy import Policy, StepPlan
+from frdiff_tune.runtime.families import GUIDANCE
+from frdiff_tune.runtime.trace import StepTrace, Trace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from frdiff_tune.runtime.variable import Level
+
+Signature = tuple[Any, ...]
+
+
+class Action(Enum):
+    """What a site does when it is called."""
+
+    PLAIN = 0
+    COMPUTE = 1
+    STORE = 2
+    REUSE = 3
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: a mutable record that ``reset`` empties; nothing of it survives into the next run.
+
+    Arguments:
+        policy: The policy that is executed.
+        t: Current step; None outside a run.
+        pass_index: Network calls since the last tick of the clock.
+        calling: Whether the patched denoiser is running its network.
+        half: The conditional half of the batch while only that half is computed.
+        forced: Whether the current call runs in full against the policy.
+        levels: Noise level of each step.
+        features: (site, pass) -> what the site stored.
+        scores: Pass -> (step, score) of the last keyframes, newest first.
+        deltas: Pass -> unconditional minus conditional score.
+        signatures: Pass -> shape, dtype and device of the sample when it last ran.
+        paired: Whether the batch is a guidance pair; None until the first tick tells.
+        batch: Samples of the last network call.
+        held_bytes: Bytes that the last whole run stored at its most.
+    """
+
+    policy: Policy
+    t: int | None = None
+    pass_index: int = 0
+    calling: bool = False
+    half: slice | None = None
+    forced: bool = False
+    levels: tuple["Level", ...] = ()
+    features: dict[tuple[str, int], Any] = field(default_factory=dict)
+    scores: "dict[int, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
+    deltas: dict[int, "Tensor"] = field(default_factory=dict)
+    signatures: dict[int, Signature] = field(default_factory=dict)
+    paired: bool | None = None
+    batch: int = 0
+    held_bytes: int = 0
+    _plan: tuple[StepPlan, ...] = ()
+    _group_of: dict[str, str] = field(default_factory=dict)
+    _history: int = 0
+    _calls: int = 0
+    _computed: set[str] = field(default_factory=set)
+    _was_forced: bool = False
+    _steps: list[StepTrace] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.load(self.policy)
+
+    def load(self, policy: Policy) -> None:
+        """Switches to another policy; what was stored is dropped."""
+        self.reset()
+        self.policy = policy
+        self._plan = policy.plan()
+        self._group_of = {site: name for name, sites in policy.groups.items() for site in sites}
+        self._history = max((len(step.weights) for step in self._plan), default=0)
+
+    def reset(self) -> None:
+        """Ends any run and frees all stored tensors; the trace stays."""
+        self.t, self.paired = None, None
+        self.calling, self.half, self.forced = False, None, False
+        for store in (self.features, self.scores, self.deltas, self.signatures):
+            store.clear()
+
+    def begin(self, levels: tuple["Level", ...]) -> None:
+        """Starts a run of T steps."""
+        self.reset()
+        self._steps.clear()
+        self.levels = levels
+        self.t = 0
+        self._open()
+
+    def tick(self, batch: int) -> None:
+        """Moves to the next step; ``batch`` is the number of samples that the solver walks."""
+        if self.t is None:
+            return
+        if self.paired is None:
+            self.paired = self.batch == 2 * batch
+            if not self.paired:
+                self.deltas.clear()
+        self._steps.append(StepTrace(self.t, self._calls, frozenset(self._computed), self._was_forced))
+        self.t += 1
+        self._open()
+        if self.t == len(self._plan):
+            self.held_bytes = sum(t.numel() * t.element_size() for t in self._tensors())
+            self.reset()
+
+    def _open(self) -> None:
+        self.pass_index = self._calls = 0
+        self._computed.clear()
+        self._was_forced = False
+
+    @property
+    def step(self) -> StepPlan:
+        """The plan of the current step."""
+        assert self.t is not None, "no run is under way"
+        return self._plan[self.t]
+
+    @property
+    def trace(self) -> Trace:
+        """What the last run did, or the present one up to now."""
+        return Trace(tuple(self._steps))
+
+    def action(self, site: str) -> Action:
+        """Returns what ``site`` does in the present call."""
+        group = self._group_of.get(site)
+        if group is None or not self.calling:
+            return Action.PLAIN
+        if self.forced:
+            return Action.STORE
+        step = self.step
+        if group in step.reuses:
+            return Action.REUSE
+        return Action.STORE if group in step.stores else Action.COMPUTE
+
+    def action_of_guidance(self) -> Action | None:
+        """Returns what the guidance pair does at the present step; None if the policy does not reuse it."""
+        group = self._group_of.get(GUIDANCE)
+        if group is None:
+            return None
+        return Action.REUSE if group in self.step.reuses and not self.forced else Action.STORE
+
+    def force(self) -> None:
+        """Makes the present call run in full."""
+        self.forced = self._was_forced = True
+
+    def note_forced(self) -> None:
+        """Writes into the trace that the present step ran more than the policy asked for."""
+        self._was_forced = True
+
+    def note_call(self) -> None:
+        """Writes a network call into the trace."""
+        self._calls += 1
+
+    def note_computed(self, site: str) -> None:
+        """Writes into the trace that the group of ``site`` computed."""
+        self._computed.add(self._group_of[site])
+
+    def push_score(self, score: "Tensor") -> None:
+        """Stores the score of the present step and pass, if any step needs it.
+
+        A forced step that is no keyframe only fills an empty store: it can be held, but is no node of a forecast.
+        """
+        scores = self.scores.setdefault(self.pass_index, deque(maxlen=self._history))
+        if self.step.keyframe or not scores:
+            scores.appendleft((self.step.t, score))
+
+    def can_jump(self) -> bool:
+        """Whether the scores that the present step weighs are all stored."""
+        weights = self.step.weights
+        times = [t for t, _ in self.scores.get(self.pass_index, ())][: len(weights)]
+        if len(weights) <= 1:
+            return len(times) == len(weights)
+        keyframes = [step.t for step in self._plan[: self.step.t] if step.keyframe]
+        return times == keyframes[: -len(weights) - 1 : -1]
+
+    def forget_pass(self) -> None:
+        """Drops all that the present pass stored: its shape has changed."""
+        self.scores.pop(self.pass_index, None)
+        self.deltas.pop(self.pass_index, None)
+        for key in [key for key in self.features if key[1] == self.pass_index]:
+            del self.features[key]
+
+    def _tensors(self) -> Iterator["Tensor"]:
+        yield from leaves(list(self.features.values()))
+        yield from (score for scores in self.scores.values() for _, score in scores)
+        yield from self.deltas.values()
+
+
+def leaves(tree: Any) -> Iterator["Tensor"]:  # noqa: ANN401
+    """Yields the tensors of nested tuples and lists."""
+    if isinstance(tree, (tuple, list)):
+        for part in tree:
+            yield from leaves(part)
+    elif tree is not None:
+        yield tree
+
+
+def map_tensors(function: "Callable[[Tensor], Tensor]", tree: Any) -> Any:  # noqa: ANN401
+    """Applies ``function`` to every tensor of nested tuples, lists and dicts; other values stay."""
+    import torch
+
+    if isinstance(tree, torch.Tensor):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: map_tensors(function, part) for key, part in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(map_tensors(function, part) for part in tree)
+    return tree

@@ -1,0 +1,141 @@
+"""Solvers: the diffusion scheduler that a policy carries, built, compared and checked."""
+
+import copy
+import inspect
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from frdiff_tune.errors import MismatchError
+from frdiff_tune.policy import SchedulerInfo
+
+NOISE_KEYS: dict[str, object] = {
+    "num_train_timesteps": None,
+    "beta_start": None,
+    "beta_end": None,
+    "beta_schedule": None,
+    "trained_betas": None,
+    "prediction_type": None,
+    "rescale_betas_zero_snr": False,
+    "shift": None,
+    "use_dynamic_shifting": False,
+}
+"""What of a scheduler's configuration belongs to the model, with the value of a scheduler that lacks the key."""
+
+UNSCALED_PIPELINES = ("DiTPipeline", "LDMTextToImagePipeline", "LDMSuperResolutionPipeline", "LDMPipeline")
+"""Pipelines that start from noise of variance 1 whatever ``init_noise_sigma`` says."""
+
+
+def scheduler_info(scheduler: Any) -> SchedulerInfo:  # noqa: ANN401
+    """Returns a scheduler's class and whole configuration, as JSON values."""
+    known = set(inspect.signature(type(scheduler).__init__).parameters) - {"self", "kwargs"}
+    config = {key: _plain(value) for key, value in sorted(scheduler.config.items()) if key in known}
+    return SchedulerInfo(name=type(scheduler).__name__, config=config)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Returns a configuration value as JSON knows it."""
+    return json.loads(json.dumps(value, default=lambda odd: odd.tolist() if hasattr(odd, "tolist") else str(odd)))
+
+
+def scheduler_class(name: str) -> Any:  # noqa: ANN401
+    """Returns the diffusers scheduler class called ``name``.
+
+    Raises:
+        MismatchError: If diffusers has no scheduler of that name.
+    """
+    import diffusers
+
+    found = getattr(diffusers, name, None)
+    if not (isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)):
+        raise MismatchError(
+            f"`scheduler` must be a scheduler of diffusers {diffusers.__version__} but got {name!r}. "
+            f"Take a class name as `DDIMScheduler`."
+        )
+    return found
+
+
+def build_scheduler(info: SchedulerInfo) -> Any:  # noqa: ANN401
+    """Returns a new scheduler with the given class and configuration."""
+    return scheduler_class(info.name).from_config(dict(info.config))
+
+
+def make_scheduler(pipe: Any, name: str, **options: Any) -> Any:  # noqa: ANN401
+    """Returns another solver for the pipeline's model, its noise schedule and prediction type kept.
+
+    Arguments:
+        pipe: A diffusers pipeline.
+        name: Class name of a diffusers scheduler.
+        options: Configuration to change, as ``timestep_spacing="trailing"``.
+
+    Raises:
+        MismatchError: If the class or an option is unknown, or the pipeline cannot run it.
+    """
+    cls = scheduler_class(name)
+    known = set(inspect.signature(cls.__init__).parameters)
+    for key in options:
+        if key not in known:
+            raise MismatchError(f"`{name}` must have an option {key!r} but its options are {sorted(known - {'self'})}.")
+    scheduler = cls.from_config(pipe.scheduler.config, **options)
+    check_scheduler(pipe, scheduler)
+    return scheduler
+
+
+def check_scheduler(pipe: Any, scheduler: Any) -> None:  # noqa: ANN401
+    """Checks that a solver belongs to the pipeline's model and that the pipeline can run it.
+
+    Raises:
+        MismatchError: If the noise schedule or prediction type differs, the solver refuses the prediction type, or it asks
+            for scaled noise of a pipeline that does not scale it.
+    """
+    check_noise(scheduler_info(scheduler), pipe.scheduler)
+    name, trial = type(scheduler).__name__, copy.deepcopy(scheduler)
+    try:
+        walk(trial, 5)
+        _dry_run(trial)
+    except (ValueError, NotImplementedError) as error:
+        raise MismatchError(f"`scheduler` must suit the model but {name} says: {error}. Choose another solver.") from error
+    sigma = float(trial.init_noise_sigma)
+    if type(pipe).__name__ in UNSCALED_PIPELINES and abs(sigma - 1.0) > 1e-6:
+        raise MismatchError(
+            f"`scheduler` must start from noise of variance 1 for {type(pipe).__name__}, which does not scale its noise, "
+            f"but {name} asks for {sigma:.4g}. Use DDIM, DPM-Solver++, UniPC or DEIS."
+        )
+
+
+def _dry_run(scheduler: Any) -> None:  # noqa: ANN401
+    """Walks a solver over one zero: it refuses here what it would refuse in a run."""
+    import torch
+
+    sample = torch.zeros(1, 1, 1, 1)
+    for time in scheduler.timesteps[:2]:
+        scheduler.scale_model_input(sample, time)
+        sample = scheduler.step(torch.zeros_like(sample), time, sample).prev_sample
+
+
+def check_noise(info: SchedulerInfo, scheduler: Any) -> None:  # noqa: ANN401
+    """Checks that a policy's solver has the noise schedule and prediction type of a pipeline's.
+
+    Raises:
+        MismatchError: Naming both sides of the first difference.
+    """
+    own = scheduler_info(scheduler)
+    for key, missing in NOISE_KEYS.items():
+        theirs, ours = info.config.get(key, missing), own.config.get(key, missing)
+        if theirs != ours:
+            raise MismatchError(
+                f"`{key}` must be the model's: {info.name} of the policy has {theirs!r} but the pipeline's {own.name} has "
+                f"{ours!r}. Tune a policy for this model, or load the pipeline with the scheduler that it was trained for."
+            )
+
+
+def walk(scheduler: Any, steps: int) -> list[float]:  # noqa: ANN401
+    """Sets a scheduler to ``steps`` and returns its timesteps, length T."""
+    options = {"mu": 1.0} if scheduler.config.get("use_dynamic_shifting") else {}
+    scheduler.set_timesteps(steps, **options)
+    return [float(time) for time in scheduler.timesteps]
+
+
+def timesteps_of(scheduler: Any, steps: int) -> Sequence[float]:  # noqa: ANN401
+    """Returns the timesteps that a solver walks in ``steps``; the solver itself is not changed."""
+    return walk(copy.deepcopy(scheduler), steps)

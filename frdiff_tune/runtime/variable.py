@@ -1,0 +1,101 @@
+"""Score variables: the network's output read as noise or as clean sample, and back.
+
+A network's input is x = alpha * x0 + sigma * epsilon, and its output is o = a * x0 + b * epsilon:
+
+    prediction     a        b
+    epsilon        0        1
+    sample         1        0
+    v              -sigma   alpha
+    flow           -1       1
+
+References:
+    | Progressive Distillation for Fast Sampling of Diffusion Models (Salimans and Ho, 2022), section 4 and appendix D
+    | https://arxiv.org/abs/2202.00512
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Variable = Literal["output", "epsilon", "sample"]
+SAME = {"epsilon": "epsilon", "sample": "sample"}  # prediction type -> the variable that it already is
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The noise level of one step: x = alpha * x0 + sigma * epsilon."""
+
+    alpha: float
+    sigma: float
+
+
+def noise_levels(scheduler: Any, timesteps: Sequence[float]) -> tuple[Level, ...]:  # noqa: ANN401
+    """Returns the level that the network sees at each timestep.
+
+    Arguments:
+        scheduler: A diffusers scheduler whose timesteps are set.
+        timesteps: Its timesteps, length T; between two training steps alpha squared is interpolated.
+    """
+    table = getattr(scheduler, "alphas_cumprod", None)
+    if table is None:
+        return tuple(Level(1.0 - float(s), float(s)) for s in scheduler.sigmas[: len(timesteps)])
+    squares = table.double().tolist()
+    return tuple(_level(squares, time) for time in timesteps)
+
+
+def _level(squares: list[float], time: float) -> Level:
+    low = min(max(int(time), 0), len(squares) - 1)
+    high = min(low + 1, len(squares) - 1)
+    square = squares[low] + (squares[high] - squares[low]) * (time - low)
+    return Level(square**0.5, max(1.0 - square, 0.0) ** 0.5)
+
+
+def _output(prediction: str, level: Level) -> tuple[float, float]:
+    """Returns (a, b) of the table above."""
+    return {
+        "epsilon": (0.0, 1.0),
+        "sample": (1.0, 0.0),
+        "v_prediction": (-level.sigma, level.alpha),
+        "flow_prediction": (-1.0, 1.0),
+    }[prediction]
+
+
+def to_variable(output: "Tensor", x: "Tensor", variable: Variable, prediction: str, level: Level) -> "Tensor":
+    """Returns a network output as ``variable``, in float32 unless it already is that variable.
+
+    Arguments:
+        output: The network's output, with shape (batch, channels, ...); channels beyond x's are passed on.
+        x: The network's input, with shape (batch, channels, ...).
+        variable: What to return.
+        prediction: The model's prediction type.
+        level: The noise level of the step.
+    """
+    if variable in ("output", SAME.get(prediction)):
+        return output
+    a, b = _output(prediction, level)
+    det = level.alpha * b - level.sigma * a
+    if variable == "epsilon":
+        return _combine(output, level.alpha / det, x, -a / det)
+    return _combine(output, -level.sigma / det, x, b / det)
+
+
+def from_variable(z: "Tensor", x: "Tensor", variable: Variable, prediction: str, level: Level) -> "Tensor":
+    """Returns the network output that ``variable`` = ``z`` stands for at input ``x``: the inverse of ``to_variable``."""
+    if variable in ("output", SAME.get(prediction)):
+        return z
+    a, b = _output(prediction, level)
+    if variable == "epsilon":
+        return _combine(z, b - a * level.sigma / level.alpha, x, a / level.alpha)
+    return _combine(z, a - b * level.alpha / level.sigma, x, b / level.sigma)
+
+
+def _combine(score: "Tensor", s: float, x: "Tensor", r: float) -> "Tensor":
+    """Returns s * score + r * x on the channels that both have; the others stay."""
+    import torch
+
+    channels = min(score.shape[1], x.shape[1])
+    head = score[:, :channels].float() * s + x[:, :channels].float() * r
+    return head if channels == score.shape[1] else torch.cat([head, score[:, channels:].float()], dim=1)
