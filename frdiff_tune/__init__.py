@@ -1,8 +1,8 @@
 """frdiff-tune: measured acceleration of diffusion models, from an Optuna search to one JSON policy.
 
-    from frdiff_tune import apply_policy
-    applied = apply_policy(pipe, "policy.json")
-    image = applied("a fox on a blue background").images[0]
+>>> from frdiff_tune import apply_policy
+>>> applied = apply_policy(pipe, "policy.json")
+>>> image = applied("a fox on a blue background").images[0]
 """
 
 from importlib import import_module

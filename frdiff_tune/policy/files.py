@@ -62,4 +62,6 @@ def write(policy: Policy, path: Path) -> None:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise PolicyError(f"`{path}` could not be written: {error}. Nothing was changed; free space or choose another path.") from error
+        raise PolicyError(
+            f"`{path}` could not be written: {error}. Nothing was changed; free space or choose another path."
+        ) from error

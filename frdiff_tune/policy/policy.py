@@ -31,7 +31,7 @@ from frdiff_tune.policy import canonical, rules
 from frdiff_tune.policy.plan import StepPlan, make_plan
 from frdiff_tune.policy.sections import Machine, Measured, ModelInfo, Number, Provenance, Sampling, Section
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 Bits = Annotated[str, Field(pattern="^[01]*$")]
 
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
-from weakref import WeakKeyDictionary
 
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime.clock import Clock
 from frdiff_tune.runtime.families import GUIDANCE
+from frdiff_tune.runtime.holder import Holder, hold, release
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.pipeline import model_digest
 from frdiff_tune.runtime.reuse import patch_site
@@ -18,8 +18,6 @@ from frdiff_tune.runtime.score import ScorePatch
 from frdiff_tune.runtime.site import find_denoiser
 from frdiff_tune.runtime.solver import build_scheduler, check_noise, check_scheduler, scheduler_info
 from frdiff_tune.runtime.trace import Trace
-
-_HOLDERS: "WeakKeyDictionary[Any, str]" = WeakKeyDictionary()  # denoisers with a policy on -> the pipeline that has it
 
 
 def apply_policy(
@@ -74,13 +72,16 @@ class Applied:
         self._patches: dict[str, list[Patch]] = {}
         self._schedulers: dict[str, Any] = {}
         self._removed = False
-        _refuse_second(self._denoiser)
-        self._check(policy)
-        scheduler = self._scheduler_of(policy)
+        hold(self._denoiser, Holder(type(pipe).__name__, pipe.scheduler))
+        try:
+            self._check(policy)
+            scheduler = self._scheduler_of(policy)
+        except BaseException:
+            release(self._denoiser)
+            raise
         self._run = Run(policy)
         self._clock: Clock | None = None
         self._score: ScorePatch | None = None
-        _HOLDERS[self._denoiser] = type(pipe).__name__
         self._patches[""] = [
             Patch(self._denoiser, "forward", self._patch_score),
             Patch(pipe, "save_pretrained", self._patch_save),
@@ -141,7 +142,7 @@ class Applied:
                 patch.remove()
         if self._clock is not None and self._pipe.scheduler is self._clock.scheduler:
             _install(self._pipe, self._scheduler_before)
-        _HOLDERS.pop(self._denoiser, None)
+        release(self._denoiser)
 
     def __enter__(self) -> Self:
         return self
@@ -227,11 +228,3 @@ class Applied:
 def _install(pipe: Any, scheduler: Any) -> None:  # noqa: ANN401
     """Gives a pipeline another scheduler; its configuration follows."""
     pipe.register_modules(scheduler=scheduler)
-
-
-def _refuse_second(denoiser: Any) -> None:  # noqa: ANN401
-    if denoiser in _HOLDERS:
-        raise MismatchError(
-            f"`pipe` must have no policy on but its {type(denoiser).__name__} already follows one, put on through "
-            f"{_HOLDERS[denoiser]}. `.remove()` that one first, or switch with `.use(policy)`."
-        )

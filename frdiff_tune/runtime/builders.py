@@ -7,6 +7,7 @@ from frdiff_tune.errors import MismatchError, PolicyError
 from frdiff_tune.policy import Policy, Sampling
 from frdiff_tune.policy.forecast import lagrange_weights
 from frdiff_tune.policy.mixing import HardSigmoid
+from frdiff_tune.runtime.holder import own_scheduler
 from frdiff_tune.runtime.pipeline import describe_model
 from frdiff_tune.runtime.site import default_groups, find_denoiser, match_groups
 from frdiff_tune.runtime.solver import check_scheduler, make_scheduler, scheduler_info, timesteps_of
@@ -123,7 +124,7 @@ def _sampling(pipe: Any, steps: int, T: int | None, scheduler: Any) -> tuple[Sam
     if isinstance(scheduler, str):
         scheduler = make_scheduler(pipe, scheduler)
     elif scheduler is None:
-        scheduler = pipe.scheduler
+        scheduler = own_scheduler(pipe)
     else:
         check_scheduler(pipe, scheduler)
     times = list(timesteps_of(scheduler, steps))

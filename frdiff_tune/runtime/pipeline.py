@@ -55,27 +55,28 @@ def _device(device: str) -> str:
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if chosen.startswith("cuda") and not torch.cuda.is_available():
         raise ModelError(
-            f"`device` must be available on this machine but got {chosen!r}, and torch {torch.__version__} sees no CUDA device. "
-            f"Use device = \"cpu\", or check the driver with nvidia-smi."
+            f"`device` must be available on this machine but got {chosen!r}, and torch {torch.__version__} sees no CUDA "
+            f"device. Use device = 'cpu', or check the driver with nvidia-smi."
         )
     try:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"`device` must name a device of torch but got {chosen!r}: {error}. Use \"cpu\" or \"cuda\".") from error
+        raise ModelError(f"`device` must name a device of torch but got {chosen!r}: {error} Use 'cpu' or 'cuda'.") from error
     return chosen
 
 
 def _open(source: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
-    from diffusers import DiffusionPipeline
+    import diffusers
 
+    pipeline: Any = diffusers.DiffusionPipeline
     if source.startswith("demo:"):
         from frdiff_tune.demo import model_folder
 
-        return _quietly(DiffusionPipeline, str(model_folder(source.removeprefix("demo:"))), options)
+        return _quietly(pipeline, str(model_folder(source.removeprefix("demo:"))), options)
     if not Path(source).exists() and ":" in source:
         return _factory(source)
     try:
-        return DiffusionPipeline.from_pretrained(source, **options)
+        return pipeline.from_pretrained(source, **options)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"`source` must be an embedded model, a folder, a hub id or `package.module:factory` but {source!r} could not be "

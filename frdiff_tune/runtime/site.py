@@ -22,7 +22,7 @@ def find_denoiser(pipe: Any) -> tuple[Family, "nn.Module"]:  # noqa: ANN401
         module = getattr(pipe, component, None)
         module = getattr(module, "_orig_mod", module)  # torch.compile wraps the module
         family = FAMILIES.get(type(module).__name__)
-        if family is not None:
+        if family is not None and module is not None:
             return family, module
     held = {name: type(part).__name__ for name, part in getattr(pipe, "components", {}).items() if part is not None}
     raise MismatchError(

@@ -1,6 +1,5 @@
 """Solvers: the diffusion scheduler that a policy carries, built, compared and checked."""
 
-import copy
 import inspect
 import json
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from typing import Any
 
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import SchedulerInfo
+from frdiff_tune.runtime.holder import own_scheduler
 
 NOISE_KEYS: dict[str, object] = {
     "num_train_timesteps": None,
@@ -76,7 +76,7 @@ def make_scheduler(pipe: Any, name: str, **options: Any) -> Any:  # noqa: ANN401
     for key in options:
         if key not in known:
             raise MismatchError(f"`{name}` must have an option {key!r} but its options are {sorted(known - {'self'})}.")
-    scheduler = cls.from_config(pipe.scheduler.config, **options)
+    scheduler = cls.from_config(own_scheduler(pipe).config, **options)
     check_scheduler(pipe, scheduler)
     return scheduler
 
@@ -88,8 +88,8 @@ def check_scheduler(pipe: Any, scheduler: Any) -> None:  # noqa: ANN401
         MismatchError: If the noise schedule or prediction type differs, the solver refuses the prediction type, or it asks
             for scaled noise of a pipeline that does not scale it.
     """
-    check_noise(scheduler_info(scheduler), pipe.scheduler)
-    name, trial = type(scheduler).__name__, copy.deepcopy(scheduler)
+    check_noise(scheduler_info(scheduler), own_scheduler(pipe))
+    name, trial = type(scheduler).__name__, fresh(scheduler)
     try:
         walk(trial, 5)
         _dry_run(trial)
@@ -138,4 +138,9 @@ def walk(scheduler: Any, steps: int) -> list[float]:  # noqa: ANN401
 
 def timesteps_of(scheduler: Any, steps: int) -> Sequence[float]:  # noqa: ANN401
     """Returns the timesteps that a solver walks in ``steps``; the solver itself is not changed."""
-    return walk(copy.deepcopy(scheduler), steps)
+    return walk(fresh(scheduler), steps)
+
+
+def fresh(scheduler: Any) -> Any:  # noqa: ANN401
+    """Returns a new scheduler of the same class and configuration, without anything of a run or of ours on it."""
+    return type(scheduler).from_config(scheduler.config)

@@ -1,0 +1,47 @@
+"""Who has a policy on: kept beside the pipelines, so that nothing is written on the user's objects."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from frdiff_tune.errors import MismatchError
+from frdiff_tune.runtime.site import find_denoiser
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A pipeline with a policy on: its class name, and the scheduler that it gets back."""
+
+    pipeline: str
+    scheduler: Any
+
+
+_HOLDERS: "WeakKeyDictionary[nn.Module, Holder]" = WeakKeyDictionary()
+
+
+def hold(denoiser: "nn.Module", holder: Holder) -> None:
+    """Notes that a denoiser follows a policy.
+
+    Raises:
+        MismatchError: If it follows one already.
+    """
+    if denoiser in _HOLDERS:
+        raise MismatchError(
+            f"`pipe` must have no policy on but its {type(denoiser).__name__} already follows one, put on through "
+            f"{_HOLDERS[denoiser].pipeline}. `.remove()` that one first, or switch with `.use(policy)`."
+        )
+    _HOLDERS[denoiser] = holder
+
+
+def release(denoiser: "nn.Module") -> None:
+    """Notes that a denoiser follows no policy any more."""
+    _HOLDERS.pop(denoiser, None)
+
+
+def own_scheduler(pipe: Any) -> Any:  # noqa: ANN401
+    """Returns the user's scheduler, also while a policy has installed its own."""
+    holder = _HOLDERS.get(find_denoiser(pipe)[1])
+    return pipe.scheduler if holder is None else holder.scheduler
