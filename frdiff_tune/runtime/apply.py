@@ -204,8 +204,18 @@ class Applied:
                 self._patches[name] = patch_site(self._run, name, self._sites[name].kind, module)
 
     def _patch_score(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        self._score = ScorePatch(self._run, self._family, forward, self._enter)
+        self._score = ScorePatch(self._run, self._family, forward, self._guard, self._enter)
         return self._score
+
+    def _guard(self) -> None:
+        """Refuses a network call of a pipeline whose scheduler was swapped: the clock would stand still."""
+        if self._removed or self._clock is None or self._pipe.scheduler is self._clock.scheduler:
+            return
+        ours, theirs = type(self._clock.scheduler).__name__, type(self._pipe.scheduler).__name__
+        raise MismatchError(
+            f"`pipe.scheduler` must stay while a policy is on: the policy walks {ours} but the pipeline now has a {theirs} of "
+            f"its own. `.remove()` first, then swap and build or tune a policy for {theirs} (`scheduler=` of the builders)."
+        )
 
     def _enter(self, timestep: Any) -> None:  # noqa: ANN401
         assert self._clock is not None

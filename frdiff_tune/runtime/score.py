@@ -30,6 +30,7 @@ class ScorePatch:
         run: The state that it follows.
         family: How the denoiser is called.
         forward: The denoiser's own forward.
+        guard: Called before every call; raises if the pipeline no longer walks the policy's scheduler.
         enter: Called with the timestep at the first call of a run; raises if the call does not fit the policy.
         prediction: The scheduler's prediction type.
     """
@@ -37,6 +38,7 @@ class ScorePatch:
     run: Run
     family: Family
     forward: Forward
+    guard: Callable[[], None]
     enter: Callable[[Any], None]
     prediction: str = "epsilon"
     _output_class: type | None = None
@@ -45,6 +47,7 @@ class ScorePatch:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Returns what the denoiser returns: its output class, or a tuple if ``return_dict=False``."""
         run = self.run
+        self.guard()
         if run.t is None:
             return self.forward(*args, **kwargs)
         try:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,9 @@ def scheduler_info(scheduler: Any) -> SchedulerInfo:  # noqa: ANN401
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Returns a configuration value as JSON knows it."""
+    """Returns a configuration value as JSON knows it; infinities, which it does not, as ``"inf"`` and ``"-inf"``."""
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
     return json.loads(json.dumps(value, default=lambda odd: odd.tolist() if hasattr(odd, "tolist") else str(odd)))
 
 
@@ -57,7 +60,8 @@ def scheduler_class(name: str) -> Any:  # noqa: ANN401
 
 def build_scheduler(info: SchedulerInfo) -> Any:  # noqa: ANN401
     """Returns a new scheduler with the given class and configuration."""
-    return scheduler_class(info.name).from_config(dict(info.config))
+    config = {key: float(value) if value in ("inf", "-inf") else value for key, value in info.config.items()}  # type: ignore[arg-type]
+    return scheduler_class(info.name).from_config(config)
 
 
 def make_scheduler(pipe: Any, name: str, **options: Any) -> Any:  # noqa: ANN401

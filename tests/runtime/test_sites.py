@@ -1,0 +1,45 @@
+"""Sites of every supported architecture."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from frdiff_tune import discover_sites
+from frdiff_tune.errors import MismatchError
+from frdiff_tune.runtime import default_groups, find_denoiser, match_groups
+from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
+
+EXPECTED = {
+    tiny_sd: {"conv": 8, "attention": 4, "deep": 3, "shallow": 2, "guidance": 1},
+    tiny_sdxl: {"conv": 8, "attention": 4, "deep": 3, "shallow": 2, "guidance": 1},
+    tiny_dit: {"attention": 3, "feed_forward": 3, "block": 3, "guidance": 1},
+    tiny_pixart: {"attention": 3, "cross_attention": 3, "feed_forward": 3, "block": 3, "guidance": 1},
+}
+
+
+@pytest.mark.parametrize("make", EXPECTED)
+def test_sites_and_groups(make: Any) -> None:
+    pipe = make()
+    family, denoiser = find_denoiser(pipe)
+    sites = discover_sites(pipe)
+    assert Counter(site.group for site in sites) == EXPECTED[make]
+    assert len({site.name for site in sites}) == len(sites)
+    for site in sites[:-1]:
+        component, _, path = site.name.partition(".")
+        assert component == family.component
+        assert type(denoiser.get_submodule(path)).__name__ == site.module_class
+    assert set(family.paper_groups) <= set(default_groups(pipe))
+
+
+def test_patterns() -> None:
+    found = match_groups(tiny_sd(), {"conv": ["unet.*.resnets.*"], "deep": ["unet.mid_block", "unet.down_blocks.1"]})
+    assert len(found["conv"]) == 8
+    assert found["deep"] == ("unet.mid_block", "unet.down_blocks.1")
+
+
+def test_unknown_architectures_are_refused_with_what_is_known() -> None:
+    pipe = tiny_sd()
+    pipe.unet = None
+    with pytest.raises(MismatchError, match="must hold one of the denoisers .*UNet2DConditionModel.*StableDiffusionPipeline"):
+        discover_sites(pipe)
