@@ -1,0 +1,59 @@
+"""Measuring: cases, references, LPIPS, latency, and the figures that they add up to."""
+
+from frdiff_tune.measure.agreement import Agreement, agreements, holds
+from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of
+from frdiff_tune.measure.case_file import load_cases
+from frdiff_tune.measure.evaluator import Evaluator
+from frdiff_tune.measure.fingerprint import weights_fingerprint
+from frdiff_tune.measure.hardware import machine_digest, machine_info, pipe_device
+from frdiff_tune.measure.interval import Interval, bootstrap, share
+from frdiff_tune.measure.latency import Pair, Sample, latency_of, paired_ratio, time_interleaved, warm_up, watched_loop
+from frdiff_tune.measure.lpips import Lpips
+from frdiff_tune.measure.measurement import FLIP, Measurement, Result, lpips_intervals, summarise
+from frdiff_tune.measure.pace import Pace, measure_pace
+from frdiff_tune.measure.picture import picture_size, render
+from frdiff_tune.measure.profile import GroupProfile, profile
+from frdiff_tune.measure.references import references
+from frdiff_tune.measure.verification import verification, verify
+
+__all__ = [
+    "FLIP",
+    "Agreement",
+    "Case",
+    "Evaluator",
+    "GroupProfile",
+    "Interval",
+    "Lpips",
+    "Measurement",
+    "Pace",
+    "Pair",
+    "Result",
+    "Sample",
+    "agreements",
+    "blocks",
+    "bootstrap",
+    "call_arguments",
+    "cases_digest",
+    "digest_of",
+    "holds",
+    "latency_of",
+    "load_cases",
+    "lpips_intervals",
+    "machine_digest",
+    "machine_info",
+    "measure_pace",
+    "paired_ratio",
+    "pipe_device",
+    "picture_size",
+    "profile",
+    "references",
+    "render",
+    "share",
+    "summarise",
+    "time_interleaved",
+    "verification",
+    "verify",
+    "warm_up",
+    "watched_loop",
+    "weights_fingerprint",
+]

@@ -1,0 +1,210 @@
+"""The evaluator: one policy in, measurements out, a block of cases each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure.bench import Bench, Contender
+from frdiff_tune.measure.case import Case, blocks, call_arguments
+from frdiff_tune.measure.hardware import pipe_device
+from frdiff_tune.measure.latency import Pair, latency_of, paired_ratio, time_interleaved, warm_up
+from frdiff_tune.measure.lpips import Lpips
+from frdiff_tune.measure.measurement import FLIP, Measurement
+from frdiff_tune.measure.picture import Pictures, checked_call, picture_size, render
+from frdiff_tune.measure.references import references
+from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.runtime import full_policy
+
+REFERENCE_PAIRS = 3  # the full reference is long; candidates are timed against the anchor
+
+
+class Evaluator:
+    """Measures policies on a fixed set of cases: LPIPS against the reference, latency against a short anchor run.
+
+    Pictures for LPIPS are made in batches; latency is timed at the user's batch, each call beside one of the anchor.
+    As a context manager it keeps its patches on between policies; else each policy's are taken off at its end. Either
+    way the pipeline is restored, also when the caller stops early or is interrupted.
+
+    Arguments:
+        pipe: A diffusers pipeline without a policy.
+        cases: What to draw.
+        steps: The reference's ``num_inference_steps``.
+        call: Arguments that are the same for all cases, such as ``guidance_scale``.
+        batch: Pictures per call as the user makes it.
+        quality_batch: Pictures per call for LPIPS.
+        anchor_steps: Steps of the anchor, a short full run.
+        cache_dir: Where reference pictures are kept.
+        flip: LPIPS above which a picture counts as flipped.
+        device: Where LPIPS runs; None: the pipeline's device.
+        timed_calls: Timed calls per policy, over all blocks; at least one.
+
+    Raises:
+        MeasureError: If there are no cases or a number is too small.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,  # noqa: ANN401
+        cases: Sequence[Case],
+        *,
+        steps: int,
+        cache_dir: str | Path,
+        call: Mapping[str, Any] | None = None,
+        batch: int = 1,
+        quality_batch: int = 8,
+        anchor_steps: int = 5,
+        flip: float = FLIP,
+        device: torch.device | str | None = None,
+        timed_calls: int = 4,
+    ) -> None:
+        numbers = {"steps": steps, "batch": batch, "quality_batch": quality_batch, "anchor_steps": anchor_steps}
+        check_numbers(cases, numbers | {"timed_calls": timed_calls})
+        self.pipe, self.cases, self.flip, self.batch = pipe, tuple(cases), flip, batch
+        self.call = checked_call(call or {})
+        self.blocks = blocks(self.cases, quality_batch)
+        self.device = pipe_device(pipe)
+        self._metric_device = torch.device(device or self.device)
+        self._folder, self._timed_calls = Path(cache_dir), timed_calls
+        self._bench = Bench(pipe)
+        self._anchor = Contender(self._bench, full_policy(pipe, anchor_steps), anchor_steps)
+        self._reference = Contender(self._bench, None, steps)
+        self._kept_open = False
+        self._pictures: tuple[Pictures, ...] = ()
+        self._lpips: Lpips | None = None
+        self._pairs: list[Pair] = []
+
+    def prepare(self) -> Iterator[tuple[int, int]]:
+        """Makes or loads the references, warms up, and times reference and anchor.
+
+        Yields:
+            What is done and what there is to do, in pictures and timed calls. Nothing if all was done before; a policy
+            that is measured before this does all of it first.
+        """
+        if self._lpips is not None:
+            return
+        total, pictures, pairs = len(self.cases) + REFERENCE_PAIRS, [], []
+        try:
+            lpips = Lpips(self._metric_device)
+            for drawn in references(self._bench, self.blocks, self._reference.steps, self.call, self._folder):
+                pictures.append(drawn)
+                yield sum(map(len, pictures)), total
+            warm_up(self._anchor, lambda i: self._timed_arguments(0, i), self.device)
+            for pair in self._timed_pairs(self._reference, 0, range(REFERENCE_PAIRS)):
+                pairs.append(pair)
+                yield len(self.cases) + len(pairs), total
+        finally:
+            self._settle()
+        self._lpips, self._pictures, self._pairs = lpips, tuple(pictures), pairs
+
+    def __call__(self, policy: Policy, first: int = 0) -> Iterator[Measurement]:
+        """Yields one measurement per block of cases; stop consuming to stop measuring.
+
+        The first block always has a timed call.
+
+        Arguments:
+            policy: What to measure.
+            first: The block to begin with; those before it are known already.
+
+        Raises:
+            MismatchError: If the policy is for another pipeline.
+            MeasureError: If a picture is not finite.
+        """
+        for _ in self.prepare():
+            pass
+        candidate = Contender(self._bench, policy, 0)
+        try:
+            for b in range(first, len(self.blocks)):
+                yield self._measured(candidate, b)
+        finally:
+            self._settle()
+
+    @property
+    def anchor_ms(self) -> float:
+        """Latency of the anchor, in ms."""
+        return latency_of([pair.second.total_ms for pair in self._prepared()]).median_ms
+
+    @property
+    def reference_latency(self) -> Latency:
+        """Latency of the bare pipeline at the reference's step count, by its ratio to the anchor."""
+        pairs = self._prepared()
+        times = [pair.first.total_ms for pair in pairs]
+        middle = paired_ratio(times, [pair.second.total_ms for pair in pairs]) * self.anchor_ms
+        return Latency(
+            median_ms=middle.value, low_ms=middle.low, high_ms=middle.high, count=len(times), samples_ms=tuple(times)
+        )
+
+    @property
+    def reference_bytes(self) -> int:
+        """Bytes that the reference pictures take, in memory and on the disk each."""
+        height, width = picture_size(self.pipe, self.call)
+        return len(self.cases) * height * width * 3
+
+    def close(self) -> None:
+        """Restores the pipeline."""
+        self._kept_open = False
+        self._bench.close()
+
+    def __enter__(self) -> Self:
+        self._kept_open = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _measured(self, candidate: Contender, b: int) -> Measurement:
+        assert self._lpips is not None and candidate.policy is not None
+        block = self.blocks[b]
+        distances = self._lpips(render(candidate, block, self.call), self._pictures[b])
+        pairs = list(self._timed_pairs(candidate, b, self._indices(b)))
+        return Measurement(
+            cases=tuple(case.digest for case in block),
+            lpips=distances,
+            latency_ms=tuple(pair.first.total_ms for pair in pairs),
+            anchor_ms=tuple(pair.second.total_ms for pair in pairs),
+            loop_ms=tuple(pair.first.loop_ms for pair in pairs),
+            cache_bytes=max((pair.first.cache_bytes for pair in pairs), default=0),
+            nfe=candidate.policy.nfe,
+        )
+
+    def _timed_pairs(self, contender: Contender, b: int, indices: Sequence[int]) -> Iterator[Pair]:
+        return time_interleaved(contender, self._anchor, lambda i: self._timed_arguments(b, i), indices, self.device)
+
+    def _timed_arguments(self, b: int, i: int) -> dict[str, Any]:
+        """Returns the arguments of timed call i: the user's batch of the block's cases, in turn."""
+        block = self.blocks[b]
+        cases = [block[(i * self.batch + j) % len(block)] for j in range(self.batch)]
+        return {**self.call, **call_arguments(cases)}
+
+    def _indices(self, b: int) -> list[int]:
+        """Returns which of the timed calls belong to block b: all are spread evenly, the first to block 0."""
+        return [i for i in range(self._timed_calls) if i * len(self.blocks) // self._timed_calls == b]
+
+    def _settle(self) -> None:
+        """Drops what the last policy stored; takes it off unless the evaluator is kept open."""
+        self._bench.use(self._anchor.policy if self._kept_open else None)
+
+    def _prepared(self) -> list[Pair]:
+        if not self._pairs:
+            raise MeasureError(
+                "`evaluator` must be prepared but is not. Run `for _ in evaluator.prepare(): pass` first."
+            )
+        return self._pairs
+
+
+def check_numbers(cases: Sequence[Case], numbers: Mapping[str, int]) -> None:
+    """Checks that there are cases and that every number is at least 1.
+
+    Raises:
+        MeasureError: If not.
+    """
+    if not cases:
+        raise MeasureError("`cases` must hold at least one case but got none. Load some with `load_cases`.")
+    for field, value in numbers.items():
+        if value < 1:
+            raise MeasureError(f"`{field}` must be at least 1 but got {value}. Give a larger number.")

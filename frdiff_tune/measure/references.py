@@ -1,0 +1,118 @@
+"""Reference pictures, made once per content and machine, on disk, shared by processes."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+
+from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure.bench import Bench, Contender
+from frdiff_tune.measure.case import Case, digest_of
+from frdiff_tune.measure.fingerprint import weights_fingerprint
+from frdiff_tune.measure.hardware import device_name, pipe_device
+from frdiff_tune.measure.picture import Pictures, picture_size, render
+from frdiff_tune.runtime import describe_model
+
+LAUNCH = "eager"
+
+
+def references(
+    bench: Bench, blocks: Sequence[Sequence[Case]], steps: int, call: Mapping[str, Any], folder: Path
+) -> Iterator[Pictures]:
+    """Yields the bare pipeline's pictures of each block of cases, from the disk if they were made before.
+
+    Two processes that need the same block at once make it once: the second waits. A process that was killed while
+    writing leaves nothing that is taken for a picture.
+
+    Arguments:
+        bench: The pipeline; bare afterwards.
+        blocks: Cases of one call each.
+        steps: The reference's step count.
+        call: Arguments that are the same for all cases.
+        folder: Where the pictures are kept.
+
+    Raises:
+        MeasureError: If the folder cannot be written.
+    """
+    bench.use(None)
+    setting = digest_of(_setting(bench.pipe, steps, call))
+    bare = Contender(bench, None, steps)
+    for block in blocks:
+        key = digest_of([setting, [case.digest for case in block]])
+        yield stored(folder, key, lambda block=block: render(bare, block, call))  # type: ignore[misc]
+
+
+def stored(folder: Path, key: str, make: Callable[[], Pictures]) -> Pictures:
+    """Returns the pictures that are kept under ``key``; makes and keeps them if there are none.
+
+    Arguments:
+        folder: Where pictures are kept.
+        key: Digest of all that they depend on.
+        make: Makes them.
+
+    Raises:
+        MeasureError: If the folder cannot be written.
+    """
+    from filelock import FileLock
+    from joblib import Memory
+
+    shelf = folder / "references" / key[:2] / key
+    try:
+        shelf.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(shelf / "lock")
+        lock.acquire()
+    except OSError as error:
+        raise MeasureError(
+            f"`cache_dir` must be a folder that can be written but got {folder} ({error}). Name another one, or make room."
+        ) from error
+    try:
+        cached = Memory(shelf, verbose=0).cache(_made, ignore=["make"])
+        if not cached.check_call_in_cache(key, make):
+            _sweep(shelf)
+        return np.asarray(_quietly(cached, key, make), dtype=np.uint8)
+    finally:
+        lock.release()
+
+
+def _made(key: str, make: Callable[[], Pictures]) -> Pictures:
+    return make()
+
+
+def _quietly(cached: Callable[..., Any], key: str, make: Callable[[], Pictures]) -> Any:  # noqa: ANN401
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Persisting input arguments")
+        return cached(key, make)
+
+
+def _sweep(shelf: Path) -> None:
+    """Removes what a killed writer left; joblib renames a file to its name only when it is whole."""
+    for stray in shelf.rglob("output.pkl.*"):
+        stray.unlink(missing_ok=True)
+
+
+def _setting(pipe: Any, steps: int, call: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    """Returns all that the pictures depend on beside the cases, as JSON values."""
+    device = pipe_device(pipe)
+    return {
+        "weights": weights_fingerprint(pipe),
+        "model": describe_model(pipe).digest,
+        "pipeline": type(pipe).__name__,
+        "scheduler": [type(pipe.scheduler).__name__, _plain(pipe.scheduler.config)],
+        "steps": steps,
+        "call": _plain(call),
+        "dtype": str(pipe.dtype),
+        "size": picture_size(pipe, call),
+        "device": device_name(device),
+        "threads": torch.get_num_threads() if device.type == "cpu" else None,  # they change the order of sums
+        "launch": LAUNCH,
+        "versions": [torch.__version__, diffusers.__version__],
+    }
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, str]:
+    """Returns values as text; diffusers' own notes begin with an underscore and have no fixed order."""
+    return {name: repr(value) for name, value in sorted(values.items()) if not name.startswith("_")}

@@ -1,0 +1,148 @@
+import gc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from frdiff_tune.errors import MeasureError, MismatchError
+from frdiff_tune.measure import Case, Evaluator, Measurement, render, summarise
+from frdiff_tune.runtime import full_policy, keyframe_policy, make_scheduler
+from tests.tiny import tiny_dit, tiny_sd
+
+STEPS = 4
+PROMPTS = tuple(Case({"prompt": text}, seed) for seed, text in enumerate(("a fox", "an owl", "a bee")))
+CLASSES = tuple(Case({"class_labels": label}, label) for label in range(3))
+
+
+def evaluator(pipe: Any, folder: Path, **options: Any) -> Evaluator:  # noqa: ANN401
+    cases = PROMPTS if hasattr(pipe, "unet") else CLASSES
+    given: dict[str, Any] = {
+        "steps": STEPS,
+        "quality_batch": 2,
+        "anchor_steps": 2,
+        "timed_calls": 3,
+        "cache_dir": folder,
+    }
+    return Evaluator(pipe, cases, **given | options)
+
+
+def picture(pipe: Any) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:  # noqa: ANN401
+    return render(lambda **arguments: pipe(num_inference_steps=STEPS, **arguments), PROMPTS[:1], {})
+
+
+def restored(pipe: Any, scheduler: object) -> bool:  # noqa: ANN401
+    denoiser = pipe.unet if hasattr(pipe, "unet") else pipe.transformer
+    patched = any("forward" in vars(module) for module in denoiser.modules())
+    return pipe.scheduler is scheduler and not patched and not {"step", "set_timesteps"} & set(vars(scheduler))
+
+
+@pytest.mark.parametrize("make", [tiny_sd, tiny_dit])
+def test_full_policy_is_at_zero_and_jumps_are_not(make: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    pipe: Any = make()
+    scheduler = pipe.scheduler
+    with evaluator(pipe, tmp_path) as measure:
+        assert list(measure.prepare()) == [(2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
+        assert list(measure.prepare()) == []
+        full = list(measure(full_policy(pipe, STEPS)))
+        jumps = list(measure(keyframe_policy(pipe, STEPS, [0, 2], mixing=0.0)))
+        again = list(measure(full_policy(pipe, STEPS)))
+        assert not restored(pipe, scheduler)
+    assert restored(pipe, scheduler)
+    assert [block.lpips for block in full] == [(0.0, 0.0), (0.0,)] == [block.lpips for block in again]
+    assert all(distance > 0 for block in jumps for distance in block.lpips)
+    assert [block.cases for block in full] == [tuple(c.digest for c in part) for part in measure.blocks]
+    assert [len(block.latency_ms) for block in full] == [2, 1]
+    assert full[0].nfe == STEPS and jumps[0].nfe == 2
+    assert jumps[0].cache_bytes > 0 == full[0].cache_bytes
+    assert all(0 < loop < whole for block in jumps for loop, whole in zip(block.loop_ms, block.latency_ms, strict=True))
+    assert measure.reference_latency.count == 3 and measure.anchor_ms > 0
+    assert measure.reference_bytes == 3 * 32 * 32 * 3
+
+
+def test_a_stopped_generator_restores_the_pipeline(tmp_path: Path) -> None:
+    pipe: Any = tiny_sd()
+    scheduler, before = pipe.scheduler, picture(pipe)
+    solver = make_scheduler(pipe, "DPMSolverMultistepScheduler", timestep_spacing="trailing")
+    policy = keyframe_policy(pipe, STEPS, [0, 2], scheduler=solver)
+    measure = evaluator(pipe, tmp_path)
+    for _ in measure(policy):
+        assert not restored(pipe, scheduler)
+        break
+    gc.collect()
+    assert restored(pipe, scheduler)
+    assert np.array_equal(picture(pipe), before)
+
+
+def test_an_interrupt_restores_the_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe: Any = tiny_sd()
+    scheduler, before = pipe.scheduler, picture(pipe)
+    policy = keyframe_policy(pipe, STEPS, [0, 2])
+    measure = evaluator(pipe, tmp_path)
+    run = measure(policy)
+    next(run)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pipe.vae, "decode", interrupted)
+        next(run)
+    assert restored(pipe, scheduler)
+    assert np.array_equal(picture(pipe), before)
+    assert len(list(measure(policy))) == 2
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_preparation_can_be_done_again(tmp_path: Path) -> None:
+    pipe: Any = tiny_dit()
+    scheduler = pipe.scheduler
+    measure = evaluator(pipe, tmp_path)
+    next(measure.prepare())
+    gc.collect()
+    assert restored(pipe, scheduler)
+    with pytest.raises(MeasureError, match="must be prepared"):
+        measure.anchor_ms  # noqa: B018
+    assert len(list(measure.prepare())) == 5
+
+
+def test_pictures_that_are_not_finite_are_named(tmp_path: Path) -> None:
+    pipe: Any = tiny_dit()
+    scheduler, measure = pipe.scheduler, evaluator(pipe, tmp_path)
+    list(measure.prepare())
+    with torch.no_grad():
+        pipe.transformer.pos_embed.proj.bias.fill_(float("nan"))
+    with pytest.raises(MeasureError, match="finite but got NaN or infinity for case '0', seed 0"):
+        list(measure(full_policy(pipe, STEPS)))
+    assert restored(pipe, scheduler)
+
+
+def test_a_policy_for_another_model_is_refused(tmp_path: Path) -> None:
+    pipe: Any = tiny_dit()
+    with pytest.raises(MismatchError):
+        list(evaluator(pipe, tmp_path)(full_policy(tiny_sd(), STEPS)))
+    assert restored(pipe, pipe.scheduler)
+
+
+def test_bad_arguments(tmp_path: Path) -> None:
+    pipe: Any = tiny_dit()
+    with pytest.raises(MeasureError, match="`timed_calls` must be at least 1 but got 0"):
+        evaluator(pipe, tmp_path, timed_calls=0)
+    with pytest.raises(MeasureError, match="got num_inference_steps"):
+        evaluator(pipe, tmp_path, call={"num_inference_steps": 3})
+    with pytest.raises(MeasureError, match="at least one case"):
+        Evaluator(pipe, (), steps=3, cache_dir=tmp_path)
+
+
+def test_summary_by_hand() -> None:
+    first = Measurement(("a", "b"), (0.0, 0.2), (10.0, 12.0), (5.0, 6.0), (9.0, 11.0), 64, 3)
+    second = Measurement(("c",), (0.1,), (6.0,), (2.0,), (5.0,), 32, 3)
+    result = summarise([first, second], anchor_ms=4.0, flip=0.15)
+    assert result.latency_ms.value == 8.0  # ratios 2, 2, 3
+    assert result.lpips_mean.value == pytest.approx(0.1)
+    assert result.lpips_median.value == 0.1
+    assert result.statistic("p90").value == pytest.approx(0.18)
+    assert result.flips.value == pytest.approx(1 / 3)
+    assert (result.count, result.timed, result.cache_bytes, result.nfe, result.threshold) == (3, 3, 64, 3, 0.15)
+    with pytest.raises(MeasureError, match="at least one block"):
+        summarise([], anchor_ms=4.0)

@@ -1,0 +1,101 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure import (
+    Case,
+    agreements,
+    cases_digest,
+    holds,
+    machine_digest,
+    machine_info,
+    measure_pace,
+    picture_size,
+    profile,
+    verification,
+    verify,
+)
+from frdiff_tune.policy import Latency, Measured, Quality
+from frdiff_tune.runtime import default_groups, full_policy, keyframe_policy
+from tests.tiny import tiny_dit, tiny_sd
+
+CASES = tuple(Case({"class_labels": label}, label) for label in range(3))
+
+
+def stated(speedup: tuple[float, float, float], lpips: tuple[float, float, float]) -> Measured:
+    latency = Latency(median_ms=1.0, low_ms=1.0, high_ms=1.0, count=1)
+    row = Quality(metric="lpips", unit="1", statistic="mean", value=lpips[1], low=lpips[0], high=lpips[2], count=3)
+    return Measured(
+        latency=latency,
+        reference_latency=latency,
+        speedup=speedup[1],
+        speedup_low=speedup[0],
+        speedup_high=speedup[2],
+        quality=(row,),
+        cache_bytes=0,
+        cases="",
+        case_count=3,
+        held_out=True,
+    )
+
+
+def test_full_policy_beside_the_bare_pipeline(tmp_path: Path) -> None:
+    pipe: Any = tiny_dit()
+    scheduler = pipe.scheduler
+    measured = verify(
+        pipe, full_policy(pipe, 4), CASES, steps=4, cache_dir=tmp_path, quality_batch=2, timed_calls=3, held_out=False
+    )
+    assert [row.statistic for row in measured.quality] == ["mean", "median", "p90", "flips"]
+    assert all((row.value, row.count) == (0.0, 3) for row in measured.quality)
+    assert measured.quality[3].threshold == 0.05 and measured.quality[0].high == 0.0
+    assert measured.latency.count == measured.reference_latency.count == 3
+    assert measured.loop_latency is not None and measured.latency.samples_ms is not None
+    assert measured.speedup_low <= measured.speedup <= measured.speedup_high
+    assert (measured.cases, measured.case_count, measured.held_out) == (cases_digest(CASES), 3, False)
+    assert pipe.scheduler is scheduler and "forward" not in vars(pipe.transformer)
+
+
+def test_progress_and_figures_of_jumps(tmp_path: Path) -> None:
+    pipe: Any = tiny_dit()
+    policy = keyframe_policy(pipe, 4, [0, 2], mixing=0.0)
+    run = verification(pipe, policy, CASES, steps=4, cache_dir=tmp_path, quality_batch=2, timed_calls=2)
+    assert list(run) == [(4, 8), (6, 8), (7, 8), (8, 8)]
+    measured = verify(pipe, policy, CASES, steps=4, cache_dir=tmp_path, quality_batch=2, timed_calls=2)
+    assert measured.quality[0].value > 0 and measured.cache_bytes > 0
+    assert policy.model_copy(update={"measured": measured}).digest == policy.digest
+
+
+def test_holds_where_intervals_overlap() -> None:
+    old = stated((1.8, 2.0, 2.2), (0.01, 0.02, 0.03))
+    assert holds(old, stated((2.1, 2.3, 2.5), (0.025, 0.03, 0.04)))
+    assert not holds(old, stated((2.3, 2.4, 2.5), (0.01, 0.02, 0.03)))
+    rows = agreements(old, stated((1.8, 2.0, 2.2), (0.04, 0.05, 0.06)))
+    assert [(row.name, row.holds) for row in rows] == [("speedup", True), ("lpips_mean", False)]
+    with pytest.raises(MeasureError, match="quality figure"):
+        holds(old.model_copy(update={"quality": ()}), old)
+
+
+def test_machine() -> None:
+    pipe: Any = tiny_sd()
+    machine = machine_info(pipe, batch=2, height=32, width=32)
+    assert (machine.device, machine.dtype, machine.batch) == ("cpu", "float32", 2)
+    assert machine_digest(machine) == machine_digest(machine_info(pipe, 2, 32, 32))
+    assert machine_digest(machine) != machine_digest(machine_info(pipe, 1, 32, 32))
+    assert picture_size(pipe, {}) == (32, 32) and picture_size(pipe, {"height": 64}) == (64, 32)
+
+
+def test_pace() -> None:
+    pace = measure_pace(tiny_dit(), CASES, batch=2)
+    assert pace.batch == 2 and pace.rest_ms >= 0 and pace.step_ms >= 0
+    assert pace.pictures_ms(3, 10) == pytest.approx(2 * pace.call_ms(10))
+
+
+def test_profile_of_every_group() -> None:
+    pipe: Any = tiny_sd()
+    scheduler = pipe.scheduler
+    rows = list(profile(pipe, [Case({"prompt": "a fox"})], pairs=1))
+    assert [row.group for row in rows] == list(default_groups(pipe))
+    assert all(row.sites > 0 and row.cache_bytes > 0 and row.module_classes for row in rows)
+    assert pipe.scheduler is scheduler and "forward" not in vars(pipe.unet)
