@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         frdiff_policy,
         full_policy,
         keyframe_policy,
+        load_pipeline,
     )
     from frdiff_tune.search import export_policy, front, load_study, tune
 
@@ -36,6 +37,7 @@ _PLACES = {
     "frdiff_policy": "runtime",
     "full_policy": "runtime",
     "keyframe_policy": "runtime",
+    "load_pipeline": "runtime",
     "Evaluator": "measure",
     "export_policy": "search",
     "front": "search",
@@ -57,6 +59,7 @@ __all__ = [
     "front",
     "full_policy",
     "keyframe_policy",
+    "load_pipeline",
     "load_study",
     "tune",
 ]

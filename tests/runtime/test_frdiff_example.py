@@ -18,13 +18,13 @@ EXAMPLE = DATA / "frdiff_example"
 
 @pytest.fixture(scope="module")
 def pipe() -> Any:
-    unet = UNet2DConditionModel(**json.loads((EXAMPLE / "unet_config.json").read_text()))
+    unet: Any = UNet2DConditionModel(**json.loads((EXAMPLE / "unet_config.json").read_text()))
     unet.load_state_dict({name: value.float() for name, value in load_file(EXAMPLE / "unet.safetensors").items()})
     scheduler = DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
         steps_offset=1, timestep_spacing="leading",
     )
-    pipe = StableDiffusionPipeline(
+    pipe: Any = StableDiffusionPipeline(
         vae=AutoencoderTiny(), text_encoder=None, tokenizer=None, unet=unet.eval(), scheduler=scheduler,
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )

@@ -1,0 +1,167 @@
+"""Our front beside fewer steps by every solver and the known policies, on held-out cases.
+
+    python -m benchmarks.front demo demo-dit --seeds 3 --readme
+
+Every policy draws the same held-out pictures (each prompt with so many seeds); LPIPS is against the full-step reference of
+the same seed, latency is the whole call, timed in turn with a short anchor run. A solver and spacing of fewer steps is
+first screened on 16 pictures at every step count; it is measured in full at a count where its mean LPIPS is at most twice
+that of the best there. Raw rows are kept under runs/, so that a run that was stopped goes on.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.comparison import Estimate, Resampling, is_known, is_ours, is_searched
+from benchmarks.front_table import figure, replace_block, table
+from benchmarks.held_out import HeldOut, Row, mean
+from frdiff_tune.policy import Policy
+from frdiff_tune.runtime import frdiff_policy, full_policy, keyframe_policy
+from frdiff_tune.search.pareto import Front, front
+from frdiff_tune.search.setting import machine_of, open_pipeline
+from frdiff_tune.search.solvers import runnable
+from frdiff_tune.search.study import Study, load_study
+
+STEPS = (4, 6, 8, 10, 12, 15, 20, 25, 30, 40)
+SPACINGS = ("trailing", "leading", "linspace")
+INTERVALS = (2, 3, 5)
+LEVELS = (0.001, 0.003, 0.01)
+SCREEN = 2.0  # times the best mean LPIPS at the same step count, on the screening pictures
+RESULTS = Path(__file__).parent / "results"
+
+Named = tuple[str, str, str, Policy]  # name, family, group, policy
+
+
+def fewer_steps(held_out: HeldOut, solvers: dict[str, Any]) -> Iterator[Named]:
+    """Yields fewer steps by the solvers that the screening leaves at each step count."""
+    for steps in STEPS:
+        policies = {label: full_policy(held_out.pipe, steps, scheduler=solver) for label, solver in solvers.items()}
+        screened = {
+            label: mean(held_out.measure(label, "fewer steps", label, policy, parts=1).lpips)
+            for label, policy in policies.items()
+        }
+        best = min(screened.values())
+        for label, policy in policies.items():
+            if screened[label] <= SCREEN * best:
+                yield f"{label}, {steps} steps", "fewer steps", label, policy
+
+
+def known(pipe: Any, steps: int) -> Iterator[Named]:  # noqa: ANN401
+    """Yields the full run, FRDiff's uniform schedule with and without score mixing, and jumps with linear forecasts."""
+    yield "full", "full", "", full_policy(pipe, steps)
+    for every in INTERVALS:
+        for mixing in (True, False):
+            name = f"every {every}, {'with' if mixing else 'without'} score mixing"
+            yield name, "FRDiff", "", frdiff_policy(pipe, steps, every, score_mixing=mixing)
+        for order in (0, 1):
+            jumps = keyframe_policy(pipe, steps, range(0, steps, every), 0.0, order=order, variable="epsilon")
+            yield f"every {every}, order {order}", "jump", "", jumps
+
+
+def ours(found: Front) -> Iterator[Named]:
+    """Yields the study's front, without the known policies on it."""
+    trials = [point for point in found.points if not point.trial.known]
+    best = {point.trial.number for point in found.best}
+    near = _front_of(trials)
+    for point in trials:
+        if point.trial.number in best | near:
+            family = "found" if point.trial.family == "searched" else "starting"
+            yield f"trial {point.trial.number}", family, "", point.policy
+
+
+def _front_of(points: list[Any]) -> set[int]:
+    """Returns the numbers of the trials that no other of them dominates."""
+    kept, lowest = set(), float("inf")
+    for point in sorted(points, key=lambda p: (p.trial.latency_ms.value, p.trial.lpips.value)):
+        if point.trial.lpips.value < lowest:
+            kept.add(point.trial.number)
+            lowest = point.trial.lpips.value
+    return kept
+
+
+def measure(study: Study, seeds: int) -> dict[str, Any]:
+    """Returns all rows of a study and what follows from them, as JSON values."""
+    pipe = open_pipeline(study)
+    held_out = HeldOut(study, pipe, seeds, Path("runs/benchmarks/front"))
+    reference = sorted(held_out.reference_row())
+    solvers = runnable(pipe, study.space.steps.scheduler, SPACINGS)
+    rows = [_told(held_out.measure(*named)) for named in _all(study, held_out, solvers)]
+    middle = reference[len(reference) // 2]
+    latency = [_median(row.ratios) / middle for row in rows]
+    anchor_ms = held_out.anchor_ms()
+    held_out.bench.close()
+    return {
+        "study": study.name,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": f"python -m benchmarks.front {study.name} --seeds {seeds}",
+        "machine": machine_of(study, pipe).model_dump(mode="json"),
+        "pictures": len(held_out.cases),
+        "reference": {"steps": held_out.steps, "latency_ms": middle * anchor_ms, "pairs": len(reference)},
+        "rows": [
+            {**asdict(row), "latency_share": share, "latency_ms": share * middle * anchor_ms, "lpips_mean": mean(row.lpips)}
+            for row, share in zip(rows, latency, strict=True)
+        ],
+        "figures": figures(rows, latency),
+    }
+
+
+def _all(study: Study, held_out: HeldOut, solvers: dict[str, Any]) -> Iterator[Named]:
+    seen: set[str] = set()
+    for source in (ours(front(study)), known(held_out.pipe, held_out.steps), fewer_steps(held_out, solvers)):
+        for named in source:
+            if named[3].digest not in seen:
+                seen.add(named[3].digest)
+                yield named
+
+
+def _told(row: Row) -> Row:
+    print(f"{row.family:12s} {row.name:44s} NFE {row.nfe:3d}  LPIPS {mean(row.lpips):.5f}", flush=True)
+    return row
+
+
+def _median(values: tuple[float, ...]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def figures(rows: list[Row], latency: list[float]) -> dict[str, Any]:
+    """Returns gains at equal LPIPS and hypervolumes, with 95 % intervals over pictures."""
+    drawn = Resampling(rows, latency)
+    gains = {f"gain_at_lpips_{level}": asdict(drawn.gain_at(level)) for level in LEVELS}
+    bests = {f"best_fewer_steps_at_lpips_{level}": drawn.fewer_steps_at(drawn.means, level) for level in LEVELS}
+    volumes: dict[str, Estimate] = {
+        "hypervolume_ours": drawn.volume(is_ours),
+        "hypervolume_found": drawn.volume(is_searched),
+        "hypervolume_known": drawn.volume(is_known),
+        "hypervolume_ours_minus_known": drawn.volume_gain(is_ours, is_known),
+        "hypervolume_found_minus_known": drawn.volume_gain(is_searched, is_known),
+        "hypervolume_found_minus_starting": drawn.volume_gain(is_searched, lambda row: row.family == "starting"),
+    }
+    return {**gains, **bests, **{name: asdict(volume) for name, volume in volumes.items()}}
+
+
+def main() -> None:
+    """Measures the studies that are named, and writes JSON, figure and table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", nargs="+", help="bare names or paths; each must have been tuned")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds per held-out prompt")
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
+    given = parser.parse_args()
+    tables = []
+    for name in given.studies:
+        result = measure(load_study(name), given.seeds)
+        RESULTS.mkdir(exist_ok=True)
+        stem = RESULTS / f"front-{result['study']}"
+        stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+        figure(result, stem.with_suffix(".png"))
+        tables.append(table(result))
+        print(tables[-1])
+    if given.readme:
+        replace_block(Path("README.md"), "results", "\n".join(tables))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The comparison as a Markdown table and as a figure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+FAMILIES = {
+    "fewer steps": ("#999999", "o", "fewer steps, every solver"),
+    "FRDiff": ("#E69F00", "s", "FRDiff, uniform"),
+    "jump": ("#0072B2", "^", "jumps at a fixed interval"),
+    "starting": ("#56B4E9", "D", "ours: starting points on the front"),
+    "found": ("#D55E00", "*", "ours: found by the search"),
+}
+"""Colour (Okabe and Ito's palette), marker and label."""
+FLOOR = 1e-4
+"""LPIPS below this is drawn here."""
+
+
+def table(result: dict[str, Any]) -> str:
+    """Returns the table of one study, in Markdown."""
+    rows, figures = result["rows"], result["figures"]
+    reference = result["reference"]
+    lines = [
+        f"#### `{result['study']}`: {result['pictures']} held-out pictures, {reference['steps']} steps = "
+        f"{reference['latency_ms']:.0f} ms ({result['machine']['cpu'] or result['machine']['device']})",
+        "",
+        "| policy | network calls | time, share of reference | LPIPS, mean | median |",
+        "|---|---|---|---|---|",
+    ]
+    fewer = [row for row in rows if row["family"] == "fewer steps"]
+    for group in sorted({row["group"] for row in fewer}):
+        for row in sorted((row for row in fewer if row["group"] == group), key=lambda row: -row["nfe"]):
+            lines.append(_line(f"fewer steps: {group}", row))
+    for family, label in (("FRDiff", "FRDiff"), ("jump", "jumps"), ("starting", "ours, starting point"), ("found", "ours")):
+        for row in sorted((row for row in rows if row["family"] == family), key=lambda row: -row["latency_share"]):
+            lines.append(_line(f"{label}: {row['name']}", row))
+    return "\n".join([*lines, "", *_claims(figures), ""])
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    middle = sorted(row["lpips"])[len(row["lpips"]) // 2]
+    return f"| {name} | {row['nfe']} | {row['latency_share']:.3f} | {row['lpips_mean']:.5f} | {middle:.5f} |"
+
+
+def _claims(figures: dict[str, Any]) -> list[str]:
+    """Returns what follows from the rows, a sentence each."""
+    claims = []
+    for key, gain in figures.items():
+        if key.startswith("gain_at_lpips_"):
+            level = key.removeprefix("gain_at_lpips_")
+            best = figures[f"best_fewer_steps_at_lpips_{level}"]
+            if gain["value"] is None or best is None:
+                claims.append(f"- At LPIPS {level}: one of the two fronts does not reach it.")
+                continue
+            claims.append(
+                f"- At LPIPS {level} our fastest policy is **{gain['value']:.2f} times** faster {_interval(gain)} than fewer "
+                f"steps by their best solver there ({best[1]}, {best[0]:.3f} of the reference's time)."
+            )
+    for key, label in (
+        ("hypervolume_ours_minus_known", "Hypervolume of our trials minus that of all known policies together"),
+        ("hypervolume_found_minus_known", "The same without our starting points: only what the search proposed"),
+        ("hypervolume_found_minus_starting", "What the search proposed minus our starting points"),
+    ):
+        if figures[key]["value"] is not None:
+            claims.append(f"- {label}: {figures[key]['value']:+.3f} {_interval(figures[key])}.")
+    return claims
+
+
+def _interval(estimate: dict[str, Any]) -> str:
+    if estimate["low"] is None:
+        return "(no interval)"
+    return f"(95 % interval {estimate['low']:.3g} to {estimate['high']:.3g})"
+
+
+def figure(result: dict[str, Any], path: Path) -> None:
+    """Draws LPIPS over time, one mark per policy, and saves it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    canvas, axes = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
+    for family, (colour, marker, label) in FAMILIES.items():
+        rows = [row for row in result["rows"] if row["family"] == family]
+        size = 110 if marker == "*" else 34
+        axes.scatter(
+            [row["latency_ms"] for row in rows], [max(row["lpips_mean"], FLOOR) for row in rows],
+            c=colour, marker=marker, s=size, label=f"{label} ({len(rows)})", linewidths=0.4, edgecolors="white", zorder=3,
+        )  # fmt: skip
+    _steps(axes, [row for row in result["rows"] if row["family"] == "fewer steps"])
+    reference = result["reference"]
+    axes.axvline(reference["latency_ms"], color="black", lw=0.8, ls=":")
+    axes.annotate(
+        f"reference, {reference['steps']} steps", (reference["latency_ms"], FLOOR), rotation=90, fontsize=8,
+        xytext=(-11, 6), textcoords="offset points",
+    )  # fmt: skip
+    axes.set(yscale="log", xlim=(0, None), xlabel="time of one picture, ms (whole pipeline call)")
+    axes.set_ylabel("mean LPIPS against the reference (AlexNet; lower is closer)")
+    axes.set_title(f"{result['study']}: {result['pictures']} held-out pictures", loc="left", fontsize=11)
+    axes.grid(alpha=0.25, which="both", lw=0.5)
+    axes.legend(fontsize=8, frameon=True)
+    canvas.savefig(path, dpi=150)
+    plt.close(canvas)
+
+
+def _steps(axes: Any, rows: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401
+    """Joins each solver's step counts by a line."""
+    for group in {row["group"] for row in rows}:
+        line = sorted((row for row in rows if row["group"] == group), key=lambda row: row["steps"])
+        axes.plot(
+            [row["latency_ms"] for row in line], [max(row["lpips_mean"], FLOOR) for row in line], c="#bbbbbb", lw=0.7, zorder=1
+        )
+
+
+def replace_block(path: Path, name: str, text: str) -> None:
+    """Puts text between the markers ``<!-- name:begin -->`` and ``<!-- name:end -->`` of a file."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, _, rest = path.read_text().partition(begin)
+    _, found, after = rest.partition(end)
+    assert found, f"{path} must hold {begin} and {end}"
+    path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
