@@ -6,34 +6,20 @@ that of the embedded emoji model.
 
 from typing import Any
 
+import diffusers as typed_diffusers
 import torch
-from diffusers import (
-    AutoencoderTiny,
-    DDIMScheduler,
-    DiTPipeline,
-    DiTTransformer2DModel,
-    PixArtSigmaPipeline,
-    PixArtTransformer2DModel,
-    StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
-    UNet2DConditionModel,
-)
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-    T5Config,
-    T5EncoderModel,
-)
+import transformers as typed_transformers
 
 from frdiff_tune.demo import model_folder
+
+diffusers: Any = typed_diffusers  # neither package's constructors are typed
+transformers: Any = typed_transformers
 
 WORDS = 1600
 """At least the vocabulary of the embedded tokenizer."""
 
 
-def _scheduler(prediction_type: str, **config: Any) -> DDIMScheduler:  # noqa: ANN401 - diffusers' own arguments
+def _scheduler(prediction_type: str, **config: Any) -> Any:  # noqa: ANN401 - diffusers' own arguments
     options: dict[str, Any] = {
         "beta_start": 0.00085,
         "beta_end": 0.012,
@@ -43,13 +29,13 @@ def _scheduler(prediction_type: str, **config: Any) -> DDIMScheduler:  # noqa: A
         "steps_offset": 1,
         "timestep_spacing": "trailing",
     }
-    return DDIMScheduler(prediction_type=prediction_type, **options | config)
+    return diffusers.DDIMScheduler(prediction_type=prediction_type, **options | config)
 
 
-def _vae() -> AutoencoderTiny:
+def _vae() -> Any:  # noqa: ANN401
     """An autoencoder with factor 4: 8x8 latents are 32x32 pictures."""
     width = (8, 8, 8)
-    return AutoencoderTiny(
+    return diffusers.AutoencoderTiny(
         encoder_block_out_channels=width,
         decoder_block_out_channels=width,
         num_encoder_blocks=(1, 1, 1),
@@ -57,13 +43,12 @@ def _vae() -> AutoencoderTiny:
     ).eval()
 
 
-def _tokenizer() -> CLIPTokenizer:
-    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(model_folder("emoji") / "tokenizer")
-    return tokenizer
+def _tokenizer() -> Any:  # noqa: ANN401
+    return transformers.CLIPTokenizer.from_pretrained(model_folder("emoji") / "tokenizer")
 
 
-def _text_config(width: int = 16) -> CLIPTextConfig:
-    return CLIPTextConfig(
+def _text_config(width: int = 16) -> Any:  # noqa: ANN401
+    return transformers.CLIPTextConfig(
         vocab_size=WORDS,
         hidden_size=width,
         intermediate_size=2 * width,
@@ -77,10 +62,10 @@ def _text_config(width: int = 16) -> CLIPTextConfig:
     )
 
 
-def tiny_sd(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -> StableDiffusionPipeline:  # noqa: ANN401
+def tiny_sd(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -> Any:  # noqa: ANN401
     """A Stable Diffusion pipeline: 8x8 latents, two resolutions, attention at the lower one and in the middle."""
     torch.manual_seed(seed)
-    unet = UNet2DConditionModel(
+    unet = diffusers.UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(8, 16),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -90,9 +75,9 @@ def tiny_sd(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -
         attention_head_dim=2,
         cross_attention_dim=16,
     ).eval()
-    pipe = StableDiffusionPipeline(
+    pipe = diffusers.StableDiffusionPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(_text_config()).eval(),
+        text_encoder=transformers.CLIPTextModel(_text_config()).eval(),
         tokenizer=_tokenizer(),
         unet=unet,
         scheduler=_scheduler(prediction_type, **scheduler),
@@ -103,10 +88,10 @@ def tiny_sd(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -
     return _quiet(pipe)
 
 
-def tiny_sdxl(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -> StableDiffusionXLPipeline:  # noqa: ANN401
+def tiny_sdxl(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -> Any:  # noqa: ANN401
     """An SDXL pipeline: two text encoders, pooled text and size embeddings, 8x8 latents."""
     torch.manual_seed(seed)
-    unet = UNet2DConditionModel(
+    unet = diffusers.UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(8, 16),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -120,10 +105,10 @@ def tiny_sdxl(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any)
         addition_time_embed_dim=4,
         projection_class_embeddings_input_dim=6 * 4 + 16,
     ).eval()
-    pipe = StableDiffusionXLPipeline(
+    pipe = diffusers.StableDiffusionXLPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(_text_config()).eval(),
-        text_encoder_2=CLIPTextModelWithProjection(_text_config()).eval(),
+        text_encoder=transformers.CLIPTextModel(_text_config()).eval(),
+        text_encoder_2=transformers.CLIPTextModelWithProjection(_text_config()).eval(),
         tokenizer=_tokenizer(),
         tokenizer_2=_tokenizer(),
         unet=unet,
@@ -133,10 +118,10 @@ def tiny_sdxl(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any)
     return _quiet(pipe)
 
 
-def tiny_dit(prediction_type: str = "epsilon", seed: int = 0, layers: int = 3, **scheduler: Any) -> DiTPipeline:  # noqa: ANN401
+def tiny_dit(prediction_type: str = "epsilon", seed: int = 0, layers: int = 3, **scheduler: Any) -> Any:  # noqa: ANN401
     """A class-conditional DiT pipeline: 8x8 latents, patch 2, named classes "fox", "owl" and "bee"."""
     torch.manual_seed(seed)
-    transformer = DiTTransformer2DModel(
+    transformer = diffusers.DiTTransformer2DModel(
         sample_size=8,
         in_channels=4,
         out_channels=4,
@@ -151,13 +136,13 @@ def tiny_dit(prediction_type: str = "epsilon", seed: int = 0, layers: int = 3, *
         norm_elementwise_affine=False,
     ).eval()
     names = {0: "fox", 1: "owl", 2: "bee"}
-    return _quiet(DiTPipeline(transformer, _vae(), _scheduler(prediction_type, **scheduler), id2label=names))
+    return _quiet(diffusers.DiTPipeline(transformer, _vae(), _scheduler(prediction_type, **scheduler), id2label=names))
 
 
-def tiny_pixart(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -> PixArtSigmaPipeline:  # noqa: ANN401
+def tiny_pixart(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -> Any:  # noqa: ANN401
     """A PixArt pipeline with a T5 encoder; its tokenizer is the embedded CLIP one, which encodes just as well here."""
     torch.manual_seed(seed)
-    transformer = PixArtTransformer2DModel(
+    transformer = diffusers.PixArtTransformer2DModel(
         sample_size=8,
         in_channels=4,
         out_channels=4,
@@ -169,12 +154,12 @@ def tiny_pixart(prediction_type: str = "epsilon", seed: int = 0, **scheduler: An
         caption_channels=16,
         use_additional_conditions=False,
     ).eval()
-    text = T5Config(
+    text = transformers.T5Config(
         vocab_size=WORDS, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, dropout_rate=0.0, pad_token_id=0
     )
-    pipe = PixArtSigmaPipeline(
+    pipe = diffusers.PixArtSigmaPipeline(
         tokenizer=_tokenizer(),
-        text_encoder=T5EncoderModel(text).eval(),
+        text_encoder=transformers.T5EncoderModel(text).eval(),
         vae=_vae(),
         transformer=transformer,
         scheduler=_scheduler(prediction_type, **scheduler),

@@ -1,8 +1,8 @@
 """What every lam family does: give lam for a run, and be found again from some of its values."""
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from math import floor, isfinite, log10
 from typing import Self
 
 from frdiff_tune.errors import SpaceError
@@ -15,6 +15,8 @@ BIAS: Range = (0.0, 1.0)
 """Biases that ``fit`` looks for where the caller names none."""
 BIAS_STEP = 0.01
 """Grid of the biases that a search proposes; half of one step of a 50-step run, so finer changes next to nothing."""
+CENTRE = 1e-6
+"""How near to 1/2, or to the bias, is its very place: there the slope cannot be read off."""
 SLOPE_DIGITS = 2
 """Significant digits of the slopes that a search proposes."""
 
@@ -64,7 +66,7 @@ def clip(value: float, low: float = 0.0, high: float = 1.0) -> float:
 
 def check_slope(slope: float) -> None:
     """Checks a steepness, per unit of t / T."""
-    if not slope > 0 or not math.isfinite(slope):
+    if not slope > 0 or not isfinite(slope):
         raise SpaceError(f"`slope` must be positive but got {slope}. The released FRDiff code uses 30.")
 
 
@@ -91,25 +93,45 @@ def biases(bounds: Range) -> Iterator[float]:
     yield from (round(i * BIAS_STEP, 2) for i in grid)
 
 
-def slopes(height: float, x: float, bias: float, bounds: Range) -> Iterator[float]:
-    """Yields the slopes on the grid for which ``slope * (x - bias)`` is about ``height``, the nearest first.
+def members(lam: Mapping[int, float], T: int, height: Callable[[float], float], slope: Range, bias: Range) -> Iterator[Range]:
+    """Yields (slope, bias) on the grid for curves ``F(slope * (t / T - bias))`` that may give these weights.
 
-    A height that was read off a weight within 1e-15 of 1 is off by a per cent or two: the neighbours are tried as well.
+    One step on the ramp fixes the slope that goes with each bias. Without one only where the ramp lies is known: then the
+    steepest member gives the same as any other.
 
     Arguments:
-        height: What the line has to reach.
-        x: Where, as a fraction of the run.
-        bias: Where the line is 0.
-        bounds: Least and greatest slope.
+        lam: Weight per step index.
+        T: Denoiser steps of the run.
+        height: The inverse of F on (0, 1).
+        slope: Least and greatest slope.
+        bias: Least and greatest bias.
     """
-    if x == bias:
+    ramp = [(t, value) for t, value in lam.items() if 0.0 < value < 1.0]
+    sloping = [(t, value) for t, value in ramp if abs(value - 0.5) > CENTRE]
+    if sloping:
+        t, value = min(sloping, key=lambda item: abs(item[1] - 0.5))
+        yield from ((s, b) for b in biases(bias) for s in _slopes(height(value), t / T - b, slope))
+    elif ramp:  # the only step on the ramp is its centre, which any slope passes through
+        centre = ramp[0][0] / T
+        yield from ((s, b) for b in biases(bias) if abs(centre - b) < CENTRE for s in _grid(slope))
+    else:
+        yield from ((slope[1], b) for b in biases(bias))
+
+
+def _slopes(height: float, run: float, bounds: Range) -> Iterator[float]:
+    """Yields slopes within bounds for which ``slope * run`` is about ``height``, the nearest first.
+
+    A height that was read off a weight within 1e-15 of 1 is off by a per cent or two: the neighbours are tried as well.
+    """
+    if run == 0.0 or not bounds[0] * 0.9 < height / run < bounds[1] * 1.1:
         return
-    exact = height / (x - bias)
-    if bounds[0] * 0.9 < exact < bounds[1] * 1.1:
-        near = dict.fromkeys(round_slope(exact * factor) for factor in (1.0, 0.99, 1.01, 0.98, 1.02))
-        yield from (clip(slope, *bounds) for slope in near)
+    near = dict.fromkeys(round_slope(height / run * factor) for factor in (1.0, 0.99, 1.01, 0.98, 1.02))
+    yield from (clip(slope, *bounds) for slope in near)
 
 
-def inside(lam: Mapping[int, float]) -> tuple[int, float] | None:
-    """Returns a step whose weight is nearest to 1/2, with it; None if all are 0 or 1."""
-    return min(((t, v) for t, v in lam.items() if 0.0 < v < 1.0), key=lambda item: abs(item[1] - 0.5), default=None)
+def _grid(bounds: Range) -> Iterator[float]:
+    """Yields all slopes of two digits within bounds, the steepest first."""
+    slope = bounds[1]
+    while slope >= bounds[0]:
+        yield slope
+        slope = round_slope(slope - 10.0 ** (floor(log10(slope * 0.999)) - 1))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from frdiff_tune.policy.mixing._base import Mixing, Range, biases, check_bias, check_slope, clip, inside, slopes
+from frdiff_tune.policy.mixing._base import Mixing, Range, check_bias, check_slope, clip, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,5 @@ class HardSigmoid(Mixing):
 
     @classmethod
     def candidates(cls, lam: Mapping[int, float], T: int, slope: Range, bias: Range) -> Iterator[Self]:
-        """Yields one member per bias: the slope follows from a step on the ramp; without one the steepest do."""
-        seen = inside(lam)
-        for b in biases(bias):
-            steep = (slope[1],) if seen is None else slopes(4 * seen[1] - 2, seen[0] / T, b, slope)
-            yield from (cls(s, b) for s in steep)
-            if seen is not None and seen[1] == 0.5 and seen[0] / T == b:
-                yield cls(slope[1], b)
+        """Yields the members whose ramp passes through one of the steps."""
+        yield from (cls(s, b) for s, b in members(lam, T, lambda value: 4 * value - 2, slope, bias))

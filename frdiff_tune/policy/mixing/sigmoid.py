@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from frdiff_tune.policy.mixing._base import Mixing, Range, biases, check_bias, check_slope, inside, slopes
+from frdiff_tune.policy.mixing._base import Mixing, Range, check_bias, check_slope, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,8 @@ class Sigmoid(Mixing):
 
     @classmethod
     def candidates(cls, lam: Mapping[int, float], T: int, slope: Range, bias: Range) -> Iterator[Self]:
-        """Yields one member per bias: the slope follows from a step on the curve; without one the steepest do."""
-        seen = inside(lam)
-        for b in biases(bias):
-            steep = (slope[1],) if seen is None else slopes(math.log(seen[1] / (1 - seen[1])), seen[0] / T, b, slope)
-            yield from (cls(s, b) for s in steep)
-            if seen is not None and seen[1] == 0.5 and seen[0] / T == b:
-                yield cls(slope[1], b)
+        """Yields the members whose ramp passes through one of the steps."""
+        yield from (cls(s, b) for s, b in members(lam, T, lambda value: math.log(value / (1 - value)), slope, bias))
 
 
 def _logistic(z: float) -> float:

@@ -1,0 +1,96 @@
+"""The search: studies, spaces, encodings, samplers, the ledger, the front, and what is exported from it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from frdiff_tune.search.choice import Pick, knee, pick
+    from frdiff_tune.search.cost import Estimate, estimate
+    from frdiff_tune.search.export import Export, export_policy, exporting
+    from frdiff_tune.search.limit import Limit
+    from frdiff_tune.search.location import shipped
+    from frdiff_tune.search.outcome import TrialOutcome
+    from frdiff_tune.search.pareto import Front, Point, front, hypervolume
+    from frdiff_tune.search.setting import (
+        cache_folder,
+        held_out_cases,
+        machine_of,
+        make_evaluator,
+        open_pipeline,
+        search_cases,
+    )
+    from frdiff_tune.search.space import Space
+    from frdiff_tune.search.starting import StartingPoint, starting_points
+    from frdiff_tune.search.study import Study, load_space, load_study
+    from frdiff_tune.search.tuning import Preparing, tune
+
+_PLACES = {
+    "Estimate": "cost",
+    "Export": "export",
+    "Front": "pareto",
+    "Limit": "limit",
+    "Pick": "choice",
+    "Point": "pareto",
+    "Preparing": "tuning",
+    "Space": "space",
+    "StartingPoint": "starting",
+    "Study": "study",
+    "TrialOutcome": "outcome",
+    "cache_folder": "setting",
+    "estimate": "cost",
+    "export_policy": "export",
+    "exporting": "export",
+    "front": "pareto",
+    "held_out_cases": "setting",
+    "hypervolume": "pareto",
+    "knee": "choice",
+    "load_space": "study",
+    "load_study": "study",
+    "machine_of": "setting",
+    "make_evaluator": "setting",
+    "open_pipeline": "setting",
+    "pick": "choice",
+    "search_cases": "setting",
+    "shipped": "location",
+    "starting_points": "starting",
+    "tune": "tuning",
+}
+
+__all__ = [
+    "Estimate",
+    "Export",
+    "Front",
+    "Limit",
+    "Pick",
+    "Point",
+    "Preparing",
+    "Space",
+    "StartingPoint",
+    "Study",
+    "TrialOutcome",
+    "cache_folder",
+    "estimate",
+    "export_policy",
+    "exporting",
+    "front",
+    "held_out_cases",
+    "hypervolume",
+    "knee",
+    "load_space",
+    "load_study",
+    "machine_of",
+    "make_evaluator",
+    "open_pipeline",
+    "pick",
+    "search_cases",
+    "shipped",
+    "starting_points",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Imports a public name when it is first asked for: reading a study loads neither torch nor optuna's samplers."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'frdiff_tune.search' has no attribute {name!r}")
+    return getattr(import_module(f"frdiff_tune.search.{_PLACES[name]}"), name)

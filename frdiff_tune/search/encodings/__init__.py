@@ -1,0 +1,12 @@
+"""Keyframe encodings: how a search writes the set of keyframes as numbers."""
+
+from frdiff_tune.search.encodings._base import Bounds, Encoding, Numbers
+from frdiff_tune.search.encodings.keyframes import Keyframes
+from frdiff_tune.search.encodings.uniform import Uniform
+
+ENCODINGS: dict[str, type[Encoding]] = {
+    "uniform": Uniform,
+    "keyframes": Keyframes,
+}
+
+__all__ = ["ENCODINGS", "Bounds", "Encoding", "Keyframes", "Numbers", "Uniform"]

@@ -1,0 +1,140 @@
+"""Export: the chosen policy, measured again where the search never looked, written with its figures."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from frdiff_tune.errors import LimitError
+from frdiff_tune.measure import verification
+from frdiff_tune.policy import Measured, Policy, Provenance
+from frdiff_tune.search import setting
+from frdiff_tune.search.choice import Pick, pick
+from frdiff_tune.search.pareto import Point, front
+from frdiff_tune.search.study import Study
+
+STATISTICS = {"lpips": "mean", "lpips_median": "median", "lpips_p90": "p90", "flips": "flips"}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An exported policy.
+
+    Arguments:
+        policy: With what was measured on held-out cases, the machine and its provenance.
+        point: What the search had measured of it.
+        broken: The limits that the held-out figures do not keep, in words; the file says so as well.
+    """
+
+    policy: Policy
+    point: Point
+    broken: tuple[str, ...]
+
+
+def export_policy(
+    study: Study,
+    wanted: Pick | str | None,
+    path: str | Path,
+    *,
+    force: bool = False,
+    pipe: Any = None,  # noqa: ANN401
+    seeds: int = 1,
+) -> Export:
+    """Chooses a policy, measures it on the held-out cases, and writes it with its figures.
+
+    A limit is kept when the upper end of the held-out 95 % interval keeps it.
+
+    Arguments:
+        study: The study that found it.
+        wanted: Which point; None: the knee; or ``trial:N``.
+        path: Where the file goes.
+        force: Whether a policy that breaks a limit is written as well, marked.
+        pipe: The study's pipeline, if it is loaded already.
+        seeds: Seeds per held-out case.
+
+    Raises:
+        LimitError: If no point keeps the limits, or the held-out figures do not; then no file is written.
+        PolicyError: If the file cannot be written.
+    """
+    run = exporting(study, wanted, path, force=force, pipe=pipe, seeds=seeds)
+    while True:
+        try:
+            next(run)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+
+def exporting(
+    study: Study,
+    wanted: Pick | str | None,
+    path: str | Path,
+    *,
+    force: bool = False,
+    pipe: Any = None,  # noqa: ANN401
+    seeds: int = 1,
+) -> Generator[tuple[int, int], None, Export]:
+    """Does what ``export_policy`` does; yields what is done and what there is to do.
+
+    Raises:
+        LimitError: As there.
+    """
+    asked = Pick.parse(wanted) if isinstance(wanted, str) else wanted or Pick()
+    point = pick(front(study), asked)
+    pipe = setting.open_pipeline(study) if pipe is None else pipe
+    cases = setting.held_out_cases(study, pipe, seeds)
+    measured = yield from verification(
+        pipe, point.policy, cases, cache_dir=setting.cache_folder(), held_out=True, **setting.measuring(study)
+    )
+    limits, broken = limits_of(study, asked), broken_limits(study, asked, measured)
+    if broken and not force:
+        raise LimitError(
+            f"Trial {point.trial.number} must keep its limits on the held-out cases but {'; '.join(broken)}. "
+            f"Loosen the limit by that much, choose another point, or write it marked with --force."
+        )
+    model = study.file.model
+    policy = point.policy.replace(
+        model=point.policy.model.model_copy(update={"source": model.source, "revision": model.revision}),
+        measured=measured.model_copy(update={"within_limits": not broken if limits else None}),
+        machine=setting.machine_of(study, pipe),
+        provenance=_provenance(study, point),
+    )
+    policy.save(path)
+    return Export(policy=policy, point=point, broken=broken)
+
+
+def limits_of(study: Study, asked: Pick) -> dict[str, float]:
+    """Returns upper bounds by figure: the study's limits, and those asked for."""
+    bounds = {limit.name: limit.bound for limit in study.limits}
+    if asked.max_lpips is not None:
+        bounds["lpips"] = min(asked.max_lpips, bounds.get("lpips", float("inf")))
+    return bounds | ({} if asked.max_latency_ms is None else {"latency_ms": asked.max_latency_ms})
+
+
+def broken_limits(study: Study, asked: Pick, measured: Measured) -> tuple[str, ...]:
+    """Returns the limits that the upper ends of the intervals do not keep, each in words."""
+    upper = {name: _quality(measured, statistic) for name, statistic in STATISTICS.items()}
+    upper["latency_ms"] = measured.latency.high_ms
+    return tuple(
+        f"`{name}` reaches {upper[name]:.4g} (upper end of the 95 % interval), {upper[name] - bound:.4g} above {bound:g}"
+        for name, bound in limits_of(study, asked).items()
+        if not upper[name] <= bound
+    )
+
+
+def _quality(measured: Measured, statistic: str) -> float:
+    return next(row.high for row in measured.quality if row.statistic == statistic)
+
+
+def _provenance(study: Study, point: Point) -> Provenance:
+    search = study.file.search
+    return Provenance(
+        study=study.name,
+        trial=point.trial.number,
+        parameters=dict(point.trial.params),
+        sampler=search.sampler,
+        seed=search.seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        frdiff_tune=version("frdiff-tune"),
+    )

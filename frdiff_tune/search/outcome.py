@@ -1,0 +1,98 @@
+"""One finished trial: what was tried, and what was measured of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from optuna.trial import FrozenTrial
+
+from frdiff_tune.measure import Interval, Result
+
+SEARCHED = "searched"
+"""The family of what the sampler proposed."""
+STATISTICS = ("lpips", "lpips_median", "lpips_p90", "flips")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """A finished trial.
+
+    Arguments:
+        number: Of Optuna's trial.
+        family: ``known: ...`` and ``starting: ...`` for starting points, else ``searched``.
+        digest: The policy's digest.
+        nfe: Steps that call the network.
+        latency_ms: Wall time of one call, in milliseconds, with its 95 % interval.
+        speedup: The reference's latency over this one's, with its interval.
+        lpips: Mean LPIPS against the reference.
+        lpips_median: Median of LPIPS.
+        lpips_p90: 90th percentile of LPIPS.
+        flips: Share of pictures that became another composition.
+        count: Pictures compared.
+        cache_bytes: Bytes that a run stored at its most.
+        params: The trial's parameters.
+        duplicate_of: Number of an earlier trial with the same policy, whose measurements these are.
+    """
+
+    number: int
+    family: str
+    digest: str
+    nfe: int
+    latency_ms: Interval
+    speedup: Interval
+    lpips: Interval
+    lpips_median: Interval
+    lpips_p90: Interval
+    flips: Interval
+    count: int
+    cache_bytes: int
+    params: Mapping[str, Any]
+    duplicate_of: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it is a policy that people use today, not one of ours."""
+        return self.family.startswith("known: ")
+
+    def statistic(self, name: str) -> Interval:
+        """Returns a figure by the name that a limit gives it."""
+        figure: Interval = getattr(self, name)
+        return figure
+
+    @classmethod
+    def read(cls, trial: FrozenTrial) -> Self:
+        """Returns the outcome of a finished trial, from its attributes."""
+        kept = trial.user_attrs
+        figures = {name: Interval(*kept[name]) for name in ("latency_ms", "speedup", *STATISTICS)}
+        return cls(
+            number=trial.number,
+            family=kept.get("family", SEARCHED),
+            digest=kept["digest"],
+            nfe=kept["nfe"],
+            count=kept["count"],
+            cache_bytes=kept["cache_bytes"],
+            params=trial.params,
+            duplicate_of=kept.get("duplicate_of"),
+            **figures,
+        )
+
+
+def attributes(result: Result, digest: str, reference_ms: float) -> dict[str, Any]:
+    """Returns what a trial keeps of its result: figures as [value, low, high].
+
+    Arguments:
+        result: The figures.
+        digest: The policy's digest.
+        reference_ms: Latency of the reference, in milliseconds.
+    """
+    time = result.latency_ms
+    figures = {
+        "latency_ms": time,
+        "speedup": Interval(reference_ms / time.value, reference_ms / time.high, reference_ms / time.low),
+        "lpips": result.lpips_mean,
+        "lpips_median": result.lpips_median,
+        "lpips_p90": result.lpips_p90,
+        "flips": result.flips,
+    }
+    plain = {"digest": digest, "nfe": result.nfe, "count": result.count, "cache_bytes": result.cache_bytes}
+    return {**plain, **{name: list(asdict(figure).values()) for name, figure in figures.items()}}

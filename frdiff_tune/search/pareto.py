@@ -1,0 +1,121 @@
+"""The front: what a study has found, and how much of the plane it holds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log10
+
+from optuna.trial import TrialState
+
+from frdiff_tune.errors import StudyError
+from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.search import storage
+from frdiff_tune.search.ledger import Ledger
+from frdiff_tune.search.outcome import TrialOutcome
+from frdiff_tune.search.study import Study
+
+FLOOR = 1e-5
+"""LPIPS below this is numerical noise, and log10 of 0 is none; it counts as this much."""
+CORNER = (0.05, 1.0)
+"""Reference point of the hypervolume: LPIPS where pictures flip, and the reference's own latency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A finished trial with its policy.
+
+    Arguments:
+        trial: What was measured.
+        policy: What was tried.
+        on_front: Whether no other trial is both faster and closer to the reference.
+        within_limits: Whether it keeps the study's limits, as measured in the search.
+    """
+
+    trial: TrialOutcome
+    policy: Policy
+    on_front: bool
+    within_limits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """All that a study has measured.
+
+    Arguments:
+        points: The finished trials in their order, each policy once.
+        reference: Latency of the reference.
+    """
+
+    points: tuple[Point, ...]
+    reference: Latency
+
+    @property
+    def best(self) -> tuple[Point, ...]:
+        """The points that no other dominates, fastest first."""
+        return tuple(sorted((point for point in self.points if point.on_front), key=lambda p: p.trial.latency_ms.value))
+
+    @property
+    def known(self) -> tuple[Point, ...]:
+        """The policies that people use today."""
+        return tuple(point for point in self.points if point.trial.known)
+
+    def volume(self, points: Iterable[Point]) -> float:
+        """Returns the hypervolume of some points."""
+        return hypervolume(
+            [(p.trial.lpips.value, p.trial.latency_ms.value / self.reference.median_ms) for p in points]
+        )
+
+
+def front(study: Study) -> Front:
+    """Returns what a study has found so far; it may still be running.
+
+    Raises:
+        StudyError: If nothing of it was measured yet.
+    """
+    opened = storage.open_storage(study.file.search.storage, create=False)
+    found = storage.find_study(study, opened)
+    finished = [trial for trial in found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+    outcomes = [TrialOutcome.read(trial) for trial in finished if "duplicate_of" not in trial.user_attrs]
+    ledger = Ledger(opened.engine)
+    best = {outcome.number for outcome in non_dominated(outcomes)}
+    reference = found.user_attrs.get("frdiff:reference_latency")
+    if not outcomes or reference is None:
+        raise StudyError(
+            f"`{study.path}` must have a finished trial but has none. Run `frdiff-tune tune {study.path}` first."
+        )
+    return Front(
+        points=tuple(_point(study, outcome, ledger, outcome.number in best) for outcome in outcomes),
+        reference=Latency.model_validate({**reference, "samples_ms": tuple(reference["samples_ms"] or ()) or None}),
+    )
+
+
+def _point(study: Study, outcome: TrialOutcome, ledger: Ledger, on_front: bool) -> Point:
+    policy = ledger.policy(outcome.digest)
+    assert policy is not None, "a policy is kept before it is measured"
+    within = all(outcome.statistic(limit.name).value <= limit.bound for limit in study.limits)
+    return Point(trial=outcome, policy=policy, on_front=on_front, within_limits=within)
+
+
+def non_dominated(outcomes: Sequence[TrialOutcome]) -> list[TrialOutcome]:
+    """Returns the trials that no other one beats in latency or LPIPS without losing in the other, fastest first."""
+    kept: list[TrialOutcome] = []
+    for outcome in sorted(outcomes, key=lambda o: (o.latency_ms.value, o.lpips.value, o.number)):
+        if not kept or outcome.lpips.value < kept[-1].lpips.value:
+            kept.append(outcome)
+    return kept
+
+
+def hypervolume(points: Sequence[tuple[float, float]], corner: tuple[float, float] = CORNER) -> float:
+    """Returns the area that points dominate in (log10 LPIPS, latency over the reference's).
+
+    Arguments:
+        points: (LPIPS, latency over the reference's) of each; LPIPS below ``FLOOR`` counts as that.
+        corner: The worst point that counts, in the same units.
+    """
+    worst = log10(corner[0])
+    area, lowest = 0.0, worst
+    inside = [(log10(max(lpips, FLOOR)), time) for lpips, time in points if lpips < corner[0] and time < corner[1]]
+    for height, time in sorted(inside, key=lambda point: (point[1], point[0])):
+        if height < lowest:
+            area += (lowest - height) * (corner[1] - time)
+            lowest = height
+    return area

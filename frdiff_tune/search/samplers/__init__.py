@@ -1,0 +1,22 @@
+"""Samplers: who proposes the next trial."""
+
+from frdiff_tune.search.samplers._base import MakeSampler, quiet
+from frdiff_tune.search.samplers.auto import auto
+from frdiff_tune.search.samplers.gp import gp
+from frdiff_tune.search.samplers.nsga2 import nsga2
+from frdiff_tune.search.samplers.nsga3 import nsga3
+from frdiff_tune.search.samplers.qmc import qmc
+from frdiff_tune.search.samplers.random import random
+from frdiff_tune.search.samplers.tpe import tpe
+
+SAMPLERS: dict[str, MakeSampler] = {
+    "auto": auto,
+    "tpe": tpe,
+    "nsga2": nsga2,
+    "nsga3": nsga3,
+    "gp": gp,
+    "random": random,
+    "qmc": qmc,
+}
+
+__all__ = ["SAMPLERS", "MakeSampler", "quiet"]

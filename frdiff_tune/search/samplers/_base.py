@@ -1,0 +1,44 @@
+"""What every sampler family does: make Optuna's sampler anew for one proposal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import numpy as np
+from optuna.samplers import BaseSampler
+
+
+class MakeSampler(Protocol):
+    """Makes a sampler for the next proposal of a study.
+
+    A sampler lives for one proposal and is seeded by the study's seed and the number of trials finished so far: so a study
+    that was stopped proposes exactly what an uninterrupted one would.
+    """
+
+    def __call__(self, seed: int, finished: int, *, parallel: bool = False) -> BaseSampler:
+        """Returns the sampler.
+
+        Arguments:
+            seed: The study's seed.
+            finished: Trials finished so far.
+            parallel: Whether other trials are running, whose neighbourhood is to be avoided.
+        """
+        ...
+
+
+def proposal_seed(seed: int, finished: int) -> int:
+    """Returns a seed of 32 bits that is unrelated for neighbouring proposals."""
+    return int(np.random.SeedSequence((seed, finished)).generate_state(1)[0])
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences Optuna's remarks that a part is experimental, or deprecated for 6.0; what is used is pinned by tests."""
+    import warnings
+
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        yield

@@ -1,0 +1,129 @@
+"""What a study is measured with: the pipeline, its cases, and the evaluator that measures."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from frdiff_tune.measure import (
+    Case,
+    Measurement,
+    cases_digest,
+    digest_of,
+    load_cases,
+    machine_digest,
+    machine_info,
+    picture_size,
+    weights_fingerprint,
+)
+from frdiff_tune.policy import Latency, Machine, Policy
+from frdiff_tune.runtime import load_pipeline
+from frdiff_tune.search.ledger import Place
+from frdiff_tune.search.study import Study
+
+HELD_OUT_SEED = 1_000_000
+"""Seeds of held-out cases count from here, so that no prompt and no noise of theirs was seen by the search."""
+
+
+class Measures(Protocol):
+    """What measures a policy, a block of cases at a time; ``Evaluator`` and recorded tables do."""
+
+    @property
+    def anchor_ms(self) -> float:
+        """Latency of the anchor run, in milliseconds."""
+        ...
+
+    @property
+    def reference_latency(self) -> Latency:
+        """Latency of the reference."""
+        ...
+
+    def prepare(self) -> Iterator[tuple[int, int]]:
+        """Makes references and warms up; yields what is done and what there is to do."""
+        ...
+
+    def __call__(self, policy: Policy, first: int = 0) -> Iterator[Measurement]:
+        """Yields a measurement per block of cases, from block ``first`` on."""
+        ...
+
+    def __enter__(self) -> Any:  # noqa: ANN401
+        """Keeps the pipeline patched between policies."""
+        ...
+
+    def __exit__(self, *error: Any) -> None:  # noqa: ANN401
+        """Restores the pipeline."""
+        ...
+
+
+def cache_folder() -> Path:
+    """Returns where reference pictures are kept: $FRDIFF_TUNE_CACHE, else frdiff-tune in the user's cache folder."""
+    own = os.environ.get("FRDIFF_TUNE_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "frdiff-tune"
+
+
+def open_pipeline(study: Study) -> Any:  # noqa: ANN401
+    """Loads the study's pipeline onto its device.
+
+    Raises:
+        ModelError: If the model or the device is not to be had.
+    """
+    model = study.file.model
+    return load_pipeline(
+        model.source, revision=model.revision, variant=model.variant, dtype=model.dtype, device=model.device
+    )
+
+
+def search_cases(study: Study, pipe: Any) -> tuple[Case, ...]:  # noqa: ANN401
+    """Returns the cases that the search compares.
+
+    Raises:
+        MeasureError: If the file cannot be used.
+    """
+    return load_cases(pipe, study.file.cases.search, study.file.cases.search_count)
+
+
+def held_out_cases(study: Study, pipe: Any, seeds: int = 1) -> tuple[Case, ...]:  # noqa: ANN401
+    """Returns the cases that the search never sees, each with so many seeds.
+
+    Raises:
+        MeasureError: If the file cannot be used.
+    """
+    cases = study.file.cases
+    return load_cases(pipe, cases.held_out, cases.held_out_count, first_seed=HELD_OUT_SEED, seeds=seeds)
+
+
+def make_evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Measures:  # noqa: ANN401
+    """Returns the evaluator of a study's question."""
+    from frdiff_tune.measure import Evaluator
+
+    return Evaluator(pipe, cases, cache_dir=cache_folder(), **measuring(study))
+
+
+def measuring(study: Study) -> dict[str, Any]:
+    """Returns how the study's pictures are made and timed: arguments of ``Evaluator`` and ``verify``."""
+    call = study.file.call
+    return {
+        "steps": call.num_inference_steps,
+        "call": call.arguments,
+        "batch": call.batch,
+        "quality_batch": study.file.cases.quality_batch,
+    }
+
+
+def machine_of(study: Study, pipe: Any) -> Machine:  # noqa: ANN401
+    """Returns the machine, with the batch and the resolution of the study's call."""
+    height, width = picture_size(pipe, study.file.call.arguments)
+    return machine_info(pipe, study.file.call.batch, height, width)
+
+
+def place_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Place:  # noqa: ANN401
+    """Returns where the study's measurements belong in the ledger."""
+    own = pipe.scheduler
+    scheduler = [type(own).__name__, sorted((key, repr(value)) for key, value in own.config.items() if key[0] != "_")]
+    setting = {"cases": cases_digest(cases), "scheduler": scheduler, **measuring(study)}
+    return Place(
+        model=weights_fingerprint(pipe),
+        machine=machine_digest(machine_of(study, pipe)),
+        setting=digest_of(setting),
+        study=study.name,
+    )

@@ -1,0 +1,175 @@
+"""The search space on a pipeline: one flat set of parameters, each vector of which is a policy.
+
+Every parameter is suggested in every trial, also those that the others make idle: model-based samplers fall back to
+random outside the space that all trials share. ``decode`` is total; ``encode`` inverts it where a policy lies in the space.
+
+    num_inference_steps            step count
+    scheduler                      "DDIMScheduler/trailing"
+    keyframes.encoding             which of the next two counts
+    keyframes.interval             uniform: every so many steps
+    keyframes.gap_01 ...           free set: gaps between keyframes
+    mixing, mixing.slope, mixing.bias, mixing.knot_0 ...
+    forecast.order, forecast.variable
+    group.<name>                   True: the group reuses between keyframes where lam > 0
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from frdiff_tune.policy import Policy
+from frdiff_tune.runtime import full_policy, keyframe_policy
+from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
+from frdiff_tune.search.grouping import resolve_groups, without_nesting
+from frdiff_tune.search.mixing_space import MixingSpace
+from frdiff_tune.search.solvers import runnable
+from frdiff_tune.search.space_file import SpaceFile
+
+Params = Mapping[str, Any]
+
+
+class Space:
+    """A space file on a pipeline.
+
+    Arguments:
+        file: What may vary.
+        pipe: The pipeline; only its configuration is read.
+        reference_steps: Step count of the reference; longer runs are cut off the space.
+
+    Raises:
+        SpaceError: If the pipeline can run none of the solvers.
+        MismatchError: If a group means no site.
+    """
+
+    def __init__(self, file: SpaceFile, pipe: Any, reference_steps: int) -> None:  # noqa: ANN401
+        self.file = file
+        self.pipe = pipe
+        self.reference_steps = reference_steps
+        fewest, most = file.steps.num_inference_steps
+        self.steps = min(fewest, reference_steps), min(most, reference_steps)
+        self.schedulers = runnable(pipe, file.steps.scheduler, file.steps.spacing)
+        self.groups = resolve_groups(pipe, file.groups)
+        self.mixing = MixingSpace(file.mixing)
+        self.variables = _variables(file.forecast.variable, pipe)
+        self._full: dict[tuple[int, str], Policy] = {}
+        longest = max(self.full(self.steps[1], label).T for label in self.schedulers)
+        bounds = Bounds(file.keyframes.interval, file.keyframes.count, longest)
+        self.encodings: dict[str, Encoding] = {name: ENCODINGS[name](bounds) for name in file.keyframes.encodings}
+
+    def full(self, steps: int, scheduler: str) -> Policy:
+        """Returns the policy that computes every step.
+
+        Arguments:
+            steps: Step count.
+            scheduler: Label of one of ``schedulers``.
+        """
+        if (steps, scheduler) not in self._full:
+            self._full[steps, scheduler] = full_policy(self.pipe, steps, scheduler=self.schedulers[scheduler])
+        return self._full[steps, scheduler]
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Every parameter with its values, in the order in which they are suggested."""
+        forecast = self.file.forecast
+        keyframes = {
+            f"keyframes.{name}": IntDistribution(numbers.low, numbers.high, log=numbers.log)
+            for encoding in self.encodings.values()
+            for name, numbers in encoding.parameters.items()
+        }
+        mixing = {
+            name: FloatDistribution(low, high, log=step is None, step=step)
+            for name, (low, high, step) in self.mixing.parameters.items()
+        }
+        return {
+            "num_inference_steps": IntDistribution(*self.steps),
+            "scheduler": CategoricalDistribution(tuple(self.schedulers)),
+            "keyframes.encoding": CategoricalDistribution(tuple(self.encodings)),
+            **keyframes,
+            "mixing": CategoricalDistribution(self.mixing.families),
+            **mixing,
+            "forecast.order": CategoricalDistribution(forecast.order),
+            "forecast.variable": CategoricalDistribution(self.variables),
+            **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
+        }
+
+    def holds(self, params: Params) -> bool:
+        """Whether every parameter has a value within its bounds."""
+        return all(_within(params[name], distribution) for name, distribution in self.distributions.items())
+
+    def decode(self, params: Params) -> Policy:
+        """Returns the policy of any parameters within their bounds.
+
+        Where nothing is reused and no step jumps, it is the full policy of that step count. Groups that lie inside each
+        other are resolved: the outer one wins.
+
+        Arguments:
+            params: A value per name of ``distributions``.
+        """
+        steps, scheduler = params["num_inference_steps"], params["scheduler"]
+        full = self.full(steps, scheduler)
+        encoding = self.encodings[params["keyframes.encoding"]]
+        numbers = {name: params[f"keyframes.{name}"] for name in encoding.parameters}
+        policy = keyframe_policy(
+            self.pipe,
+            steps,
+            encoding.decode(numbers, full.T),
+            mixing=self.mixing.decode(params)(full.T),
+            groups=without_nesting(self.groups, (name for name in self.groups if params[f"group.{name}"])),
+            order=params["forecast.order"],
+            variable=params["forecast.variable"],
+            scheduler=self.schedulers[scheduler],
+        )
+        return policy if policy.masks or min(policy.mixing) < 1.0 else full
+
+    def encode(self, policy: Policy) -> dict[str, Any] | None:
+        """Returns parameters that decode to a policy of the same digest, or None if it lies outside the space."""
+        steps = policy.sampling.num_inference_steps
+        if not self.steps[0] <= steps <= self.steps[1]:
+            return None
+        scheduler = next((name for name in self.schedulers if self.full(steps, name).sampling == policy.sampling), None)
+        if scheduler is None or not set(policy.masks) <= set(self.groups):
+            return None
+        groups = {f"group.{name}": name in policy.masks for name in self.file.groups}
+        keyframes = [t for t, bit in enumerate(policy.keyframes) if bit == "1"]
+        fixed = {"num_inference_steps": steps, "scheduler": scheduler, **self.gaps(keyframes, policy.T), **groups}
+        lam = {t: value for t, value in enumerate(policy.mixing) if policy.keyframes[t] == "0"}
+        variables = [name for name in self.variables if name == policy.variable] or self.variables
+        able = [name for name, encoding in self.encodings.items() if self._writes(encoding, keyframes, policy)]
+        for mixing in self.mixing.encode(lam, policy.T):
+            for order, variable, encoding in product(self.file.forecast.order, variables, able):
+                shape = {"forecast.order": order, "forecast.variable": variable, "keyframes.encoding": encoding}
+                params = {name: (fixed | mixing | shape)[name] for name in self.distributions}
+                if self.decode(params).digest == policy.digest:
+                    return params
+        return None
+
+    def _writes(self, encoding: Encoding, keyframes: list[int], policy: Policy) -> bool:
+        """Whether an encoding can write a policy's keyframes; those of a full policy do not matter."""
+        full = not policy.masks and min(policy.mixing) == 1.0
+        return full or encoding.decode(encoding.encode(keyframes, policy.T), policy.T) == tuple(keyframes)
+
+    def gaps(self, keyframes: list[int], T: int) -> dict[str, int]:
+        """Returns the parameters of every encoding for one keyframe set, as near as each can write it."""
+        return {
+            f"keyframes.{name}": min(max(value, numbers.low), numbers.high)
+            for encoding in self.encodings.values()
+            for (name, numbers), value in zip(
+                encoding.parameters.items(), encoding.encode(keyframes, T).values(), strict=True
+            )
+        }
+
+
+def _within(value: Any, distribution: BaseDistribution) -> bool:  # noqa: ANN401
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    return bool(distribution.low <= value <= distribution.high)
+
+
+def _variables(names: tuple[str, ...], pipe: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Returns the variables without the one that is the network's own output under another name."""
+    same = pipe.scheduler.config.get("prediction_type", "epsilon")
+    return tuple(name for name in names if name != same or "output" not in names)

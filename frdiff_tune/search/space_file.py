@@ -1,0 +1,153 @@
+"""The space file: what may vary for one model family, as TOML."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator
+
+from frdiff_tune.policy.mixing import BIAS_STEP, MIXING, round_bias, round_slope
+from frdiff_tune.search.encodings import ENCODINGS
+from frdiff_tune.search.toml_file import Section, nearest
+
+SPACINGS = ("leading", "linspace", "trailing")
+"""How diffusers' schedulers spread their timesteps."""
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"must be [least, greatest] but got {list(value)}. Swap the two.")
+    return value
+
+
+def _filled(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("must hold at least one entry but got []. Name one, or leave the key out.")
+    if len(set(value)) != len(value):
+        raise ValueError(f"must not repeat itself but got {list(value)}. Name each once.")
+    return value
+
+
+Count = Annotated[int, Field(ge=1, le=1000)]
+Counts = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
+Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
+Slope = Annotated[float, Field(gt=0, le=1000, strict=False)]
+Names = Annotated[tuple[str, ...], AfterValidator(_filled)]
+
+
+class KeyframesSection(Section):
+    """Where keyframes may be.
+
+    Arguments:
+        encodings: How a keyframe set is written: ``uniform`` or ``keyframes`` (a free set).
+        interval: Bounds of the uniform interval, in steps.
+        count: Bounds of the free set's size.
+    """
+
+    encodings: Names = ("uniform", "keyframes")
+    interval: Counts = (1, 10)
+    count: Counts = (4, 50)
+
+    @field_validator("encodings")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in ENCODINGS:
+                raise ValueError(f"must name encodings but got {name!r}. {nearest(name, ENCODINGS)}")
+        return value
+
+
+class StepsSection(Section):
+    """How many steps, and by which solver.
+
+    Arguments:
+        num_inference_steps: Bounds of the step count; what lies above the reference's is cut off.
+        scheduler: Class names of diffusers' schedulers.
+        spacing: How timesteps are spread, for schedulers that have a choice.
+    """
+
+    num_inference_steps: Counts = (8, 50)
+    scheduler: Names = ("DDIMScheduler",)
+    spacing: Names = ("trailing",)
+
+    @field_validator("spacing")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in SPACINGS:
+                raise ValueError(f"must name spacings but got {name!r}. {nearest(name, SPACINGS)}")
+        return value
+
+
+class MixingSection(Section):
+    """How much of a step's own score counts between keyframes.
+
+    Arguments:
+        families: Names of lam families.
+        slope: Bounds of their slope, at most two significant digits each.
+        bias: Bounds of their bias, multiples of 0.01.
+    """
+
+    families: Names = ("none", "jump")
+    slope: Annotated[tuple[Slope, Slope], AfterValidator(_ordered)] = (5.0, 100.0)
+    bias: Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered)] = (0.0, 1.0)
+
+    @field_validator("families")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in MIXING:
+                raise ValueError(f"must name lam families but got {name!r}. {nearest(name, MIXING)}")
+        return value
+
+    @field_validator("slope")
+    @classmethod
+    def _short(cls, value: tuple[float, float]) -> tuple[float, float]:
+        for bound in value:
+            if round_slope(bound) != bound:
+                raise ValueError(f"must have two significant digits but got {bound}. Use {round_slope(bound):g}.")
+        return value
+
+    @field_validator("bias")
+    @classmethod
+    def _on_grid(cls, value: tuple[float, float]) -> tuple[float, float]:
+        for bound in value:
+            if round_bias(bound) != bound:
+                raise ValueError(f"must be a multiple of {BIAS_STEP} but got {bound}. Use {round_bias(bound)}.")
+        return value
+
+
+class ForecastSection(Section):
+    """What stands in for a score that is jumped.
+
+    Arguments:
+        order: Degrees of extrapolation; 0 holds the last keyframe's score.
+        variable: What scores are stored and forecast as.
+    """
+
+    order: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Field(min_length=1)] = (0,)
+    variable: Annotated[tuple[Literal["output", "epsilon", "sample"], ...], AfterValidator(_filled)] = ("output",)
+
+
+class SpaceFile(Section):
+    """A space file, table by table.
+
+    Arguments:
+        groups: Group name -> patterns of site names; a pattern without a dot may name one of the family's own groups.
+        keyframes: Where keyframes may be.
+        steps: How many steps, and by which solver.
+        mixing: The lam families.
+        forecast: The jump score.
+    """
+
+    groups: dict[str, Names] = Field(default_factory=dict)
+    keyframes: KeyframesSection = KeyframesSection()
+    steps: StepsSection = StepsSection()
+    mixing: MixingSection = MixingSection()
+    forecast: ForecastSection = ForecastSection()
+
+    @field_validator("groups")
+    @classmethod
+    def _named(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name in value:
+            if name == "score" or not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"must have names of letters, digits, - and _, not `score`, but got {name!r}. Rename it.")
+        return value

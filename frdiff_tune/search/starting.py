@@ -1,0 +1,173 @@
+"""Starting points: what a study measures before its sampler proposes anything.
+
+Keyframe sets that are dense early and sparse later, because they keep the composition that the noisy half of a run decides;
+and the known policies, which a tuner has to beat: every step computed, fewer steps by every solver, FRDiff's uniform
+schedule, and jumps at a fixed interval.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from frdiff_tune.runtime import default_groups, find_denoiser
+from frdiff_tune.search.space import Space
+
+SHARE = 0.45
+"""Of a study's trials at most so many are starting points."""
+MOST = 40
+"""Starting points of a study without a number of trials."""
+DENSE_EARLY = (
+    (12, 1.6), (8, 1.9), (17, 1.6), (10, 1.6), (25, 1.3), (14, 1.9), (6, 1.9), (20, 1.6), (10, 2.2), (12, 1.3),
+    (17, 1.3), (8, 1.6), (14, 1.6), (20, 1.3), (6, 1.6), (25, 1.6), (12, 1.9), (10, 1.9), (8, 2.2), (17, 1.9),
+)  # fmt: skip
+"""Number of keyframes and exponent, the most promising first."""
+FORECAST = ((25, 1.3, 1), (30, 1.3, 1), (20, 1.3, 1))
+"""The same with an order: extrapolation pays where keyframes are dense."""
+FEWER = (0.4, 0.2, 0.6, 0.26, 0.14, 0.3, 0.8, 0.5)
+"""Step counts of fewer steps, as shares of the reference's."""
+INTERVALS = (2, 3, 5)
+TURNS = ("early", "fewer", "early", "frdiff", "early", "fewer", "early", "jump")
+"""Whose turn it is, over and over: half are keyframe sets of our own, a quarter fewer steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """A trial that is measured first.
+
+    Arguments:
+        family: What it is: ``known: ...`` for policies that people use today, ``starting: ...`` for our own.
+        params: Its parameters in the space.
+    """
+
+    family: str
+    params: Mapping[str, Any]
+
+
+def starting_points(space: Space, trials: int | None = None) -> tuple[StartingPoint, ...]:
+    """Returns the first trials of a study, the most promising first and all kinds among them.
+
+    Policies outside the space are left out, and so is what repeats another one.
+
+    Arguments:
+        space: The space on its pipeline.
+        trials: Trials of the study, of which they take at most 45 %; None: at most 40.
+    """
+    count = MOST if trials is None else min(int(SHARE * trials), MOST)
+    return tuple(islice(_distinct(space, _interleaved(space)), count))
+
+
+def _interleaved(space: Space) -> Iterator[StartingPoint]:
+    kinds = {"early": _dense_early(space), "fewer": _fewer(space), "frdiff": _frdiff(space), "jump": _jumps(space)}
+    yield from _full(space)
+    while kinds:
+        for turn in TURNS:
+            point = next(kinds.get(turn, iter(())), None)
+            if point is None:
+                kinds.pop(turn, None)
+            else:
+                yield point
+
+
+def _distinct(space: Space, points: Iterator[StartingPoint]) -> Iterator[StartingPoint]:
+    seen: set[str] = set()
+    for point in points:
+        if space.holds(point.params) and (digest := space.decode(point.params).digest) not in seen:
+            seen.add(digest)
+            yield point
+
+
+def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **changes: Any) -> StartingPoint:  # noqa: ANN401
+    """Returns a point of jumps only, with changes: names with ``_`` for ``.``, as ``forecast_order``."""
+    predicts = space.pipe.scheduler.config.get("prediction_type", "epsilon")
+    variable = "epsilon" if predicts != "epsilon" and "epsilon" in space.variables else space.variables[0]
+    uniform = len(keyframes) > 1 and tuple(keyframes) == tuple(range(0, T, keyframes[1]))
+    encoding = "uniform" if uniform and "uniform" in space.encodings else next(reversed(space.encodings))
+    params = {
+        "num_inference_steps": space.reference_steps,
+        "scheduler": own_scheduler(space),
+        "keyframes.encoding": encoding,
+        **space.gaps(list(keyframes), T),
+        "mixing": "jump" if "jump" in space.mixing.families else space.mixing.families[0],
+        **space.mixing.idle,
+        "forecast.order": space.file.forecast.order[0],
+        "forecast.variable": variable,
+        **{f"group.{name}": False for name in space.file.groups},
+    }
+    return StartingPoint(family, {name: (params | changes)[name] for name in space.distributions})
+
+
+def own_scheduler(space: Space) -> str:
+    """Returns the label of the pipeline's own solver, or the space's first one."""
+    own = space.pipe.scheduler
+    label = "/".join(filter(None, (type(own).__name__, own.config.get("timestep_spacing", ""))))
+    return label if label in space.schedulers else next(iter(space.schedulers))
+
+
+def power_law(T: int, n: int, p: float) -> tuple[int, ...]:
+    """Returns about n keyframes at T * (k / n)^p, k = 0 ... n - 1: for p > 1 dense early and sparse later."""
+    keyframes = [0]
+    for k in range(1, n):
+        keyframes.append(max(keyframes[-1] + 1, round(T * (k / n) ** p)))
+    return tuple(t for t in keyframes if t < T)
+
+
+def _T(space: Space) -> int:
+    return space.full(min(space.reference_steps, space.steps[1]), own_scheduler(space)).T
+
+
+def _dense_early(space: Space) -> Iterator[StartingPoint]:
+    if "keyframes" not in space.encodings or "jump" not in space.mixing.families:
+        return
+    T, held = _T(space), iter((n, p, 0) for n, p in DENSE_EARLY)
+    least, most = space.file.keyframes.count
+    forecast = iter(FORECAST if 1 in space.file.forecast.order else ())
+    for turn, (n, p, order) in enumerate(held):
+        sets = [(n, p, order)] + ([found] if turn % 5 == 4 and (found := next(forecast, None)) else [])
+        for size, power, degree in sets:
+            if least <= size <= min(most, T) and degree in space.file.forecast.order:
+                yield _point(space, "starting: dense-early", power_law(T, size, power), T, **{"forecast.order": degree})
+
+
+def _full(space: Space) -> Iterator[StartingPoint]:
+    T = _T(space)
+    yield _point(space, "known: full", range(T), T)
+
+
+def _fewer(space: Space) -> Iterator[StartingPoint]:
+    """Yields fewer steps by the pipeline's own solver twice as often as by each other one."""
+    own = own_scheduler(space)
+    others = [label for label in space.schedulers if label != own]
+    counts = [max(round(share * space.reference_steps), 1) for share in FEWER]
+    runs = [(own, count) for count in counts[:4]] + [(label, counts[1]) for label in others]
+    runs += [(own, count) for count in counts[4:]]
+    runs += [(label, count) for count in (counts[0], counts[4]) for label in others]
+    for label, count in runs:
+        if space.steps[0] <= count <= space.steps[1]:
+            T = space.full(count, label).T
+            yield _point(space, "known: fewer steps", range(T), T, num_inference_steps=count, scheduler=label)
+
+
+def _frdiff(space: Space) -> Iterator[StartingPoint]:
+    """Yields FRDiff's uniform schedule with and without score mixing, in the groups that the paper reuses."""
+    own = default_groups(space.pipe)
+    paper = {site for name in find_denoiser(space.pipe)[0].paper_groups for site in own[name]}
+    groups = {f"group.{name}": set(sites) <= paper for name, sites in space.groups.items()}
+    families = [family for family in ("hard_sigmoid", "none") if family in space.mixing.families]
+    if "uniform" not in space.encodings or not any(groups.values()):
+        return
+    T = _T(space)
+    for interval in INTERVALS:
+        for family in families:
+            shape = {"keyframes.interval": interval, "mixing": family, "forecast.variable": "output", **groups}
+            shape |= {"forecast.variable": space.variables[0]} if "output" not in space.variables else {}
+            yield _point(space, "known: FRDiff", range(0, T, interval), T, **shape)
+
+
+def _jumps(space: Space) -> Iterator[StartingPoint]:
+    """Yields jumps at a fixed interval with linear forecasts: what feature caches forecast, done to the score."""
+    if "uniform" not in space.encodings or "jump" not in space.mixing.families:
+        return
+    T, order = _T(space), 1 if 1 in space.file.forecast.order else space.file.forecast.order[0]
+    for interval in INTERVALS:
+        yield _point(space, "known: jump", range(0, T, interval), T, **{"forecast.order": order})

@@ -1,0 +1,159 @@
+"""The study file: one question, as TOML."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, field_validator
+
+from frdiff_tune.search.limit import Limit
+from frdiff_tune.search.samplers import SAMPLERS
+from frdiff_tune.search.toml_file import Section, nearest
+
+OBJECTIVES = ("latency_ms", "lpips")
+"""What is made small: wall time of a call in milliseconds, and mean LPIPS against the reference."""
+LAUNCHES = ("eager",)
+"""How the network may be launched."""
+OURS = ("generator", "output_type", "return_dict", "prompt", "class_labels", "callback_on_step_end")
+"""Call arguments that the measurement gives itself."""
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty. Fill it in, as in the shipped studies.")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_filled)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class ModelSection(Section):
+    """Where the pipeline comes from; empty strings leave a choice to the loader.
+
+    Arguments:
+        source: Hub id, local folder, ``demo:emoji`` or ``package.module:factory``.
+        revision: On the hub.
+        variant: File variant, as ``fp16``.
+        dtype: ``float32``, ``float16`` or ``bfloat16``; empty: the files' own.
+        device: ``cuda`` or ``cpu``; empty: the GPU if there is one.
+    """
+
+    source: Text
+    revision: str = ""
+    variant: str = ""
+    dtype: Literal["", "float32", "float16", "bfloat16"] = ""
+    device: str = ""
+
+
+class CallSection(Section):
+    """How the user will call the pipeline; other keys are arguments of its ``__call__``.
+
+    Arguments:
+        num_inference_steps: The reference's step count.
+        batch: Pictures per call, which latency is measured at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    num_inference_steps: Annotated[int, Field(ge=2, le=1000)]
+    batch: Positive = 1
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The fixed call arguments besides step count and batch, such as ``guidance_scale``."""
+        return dict(self.model_extra or {})
+
+
+class CasesSection(Section):
+    """Which pictures are compared.
+
+    Arguments:
+        search: File of the cases that the search uses; a line is a case.
+        held_out: File of the cases that only an export uses.
+        search_count: Cases to search with.
+        held_out_count: Cases to export with.
+        quality_batch: Pictures made per call while only their quality counts.
+    """
+
+    search: Text
+    held_out: Text
+    search_count: Positive = 16
+    held_out_count: Positive = 32
+    quality_batch: Positive = 8
+
+
+class SpaceSection(Section):
+    """Which search space: a shipped name, or the path of a space file."""
+
+    name: Text
+
+
+class SearchSection(Section):
+    """What is searched for, how, and for how long.
+
+    Arguments:
+        objectives: What is made small.
+        limits: Upper bounds on quality figures, as ``lpips <= 0.05``.
+        sampler: Optuna's sampler.
+        seed: Of the sampler.
+        trials: Trials of the whole study.
+        minutes: Wall time of one run of it; whichever comes first.
+        capture: How the network is launched.
+        storage: SQLAlchemy URL of the study's database.
+    """
+
+    objectives: tuple[str, ...] = OBJECTIVES
+    limits: tuple[str, ...] = ()
+    sampler: str = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    trials: Positive = 80
+    minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    capture: tuple[str, ...] = LAUNCHES
+    storage: Text
+
+    @field_validator("objectives")
+    @classmethod
+    def _known_objectives(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in OBJECTIVES:
+                raise ValueError(f"must name metrics that are known but got {name!r}. {nearest(name, OBJECTIVES)}")
+        if sorted(value) != sorted(OBJECTIVES):
+            raise ValueError(f"must be {list(OBJECTIVES)} but got {list(value)}. Other pairs are not supported yet.")
+        return OBJECTIVES
+
+    @field_validator("limits")
+    @classmethod
+    def _readable_limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(Limit.parse(text)) for text in value)
+
+    @field_validator("sampler")
+    @classmethod
+    def _known_sampler(cls, value: str) -> str:
+        if value not in SAMPLERS:
+            raise ValueError(f"must name a sampler but got {value!r}. {nearest(value, SAMPLERS)}")
+        return value
+
+    @field_validator("capture")
+    @classmethod
+    def _known_launch(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value != LAUNCHES:
+            raise ValueError(f'must be ["eager"] for now but got {list(value)}. Graphs and compilation are not tuned yet.')
+        return value
+
+
+class StudyFile(Section):
+    """A study file, table by table."""
+
+    model: ModelSection
+    call: CallSection
+    cases: CasesSection
+    space: SpaceSection
+    search: SearchSection
+
+    @field_validator("call")
+    @classmethod
+    def _leaves_ours(cls, call: CallSection) -> CallSection:
+        taken: Callable[[str], bool] = OURS.__contains__
+        for name in filter(taken, call.arguments):
+            raise ValueError(f"must not hold {name!r}: it comes from the cases or from the measurement. Remove it.")
+        return call

@@ -1,0 +1,227 @@
+"""The search itself: ask Optuna, decode, measure, tell; yields as it goes and may be stopped at any time."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import Trial, TrialState
+
+from frdiff_tune.measure import cases_digest, summarise
+from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.search import setting, storage
+from frdiff_tune.search.ledger import Ledger, Place
+from frdiff_tune.search.outcome import TrialOutcome, attributes
+from frdiff_tune.search.samplers import SAMPLERS
+from frdiff_tune.search.setting import Measures
+from frdiff_tune.search.space import Space
+from frdiff_tune.search.starting import StartingPoint, starting_points
+from frdiff_tune.search.study import Study
+
+REPEATS = 3
+"""Repeats in a row that end a study: its sampler has nothing new to propose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Progress before the first trial.
+
+    Arguments:
+        done: Pictures and timed calls made so far.
+        total: Those that there are to make.
+    """
+
+    done: int
+    total: int
+
+
+def tune(
+    study: Study,
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    pipe: Any = None,  # noqa: ANN401
+    evaluator: Measures | None = None,
+) -> Iterator[Preparing | TrialOutcome]:
+    """Runs a study until its budget is spent, from where it was.
+
+    Everything is kept as soon as it is measured. Stop consuming, interrupt or kill the process at any time: the same call
+    goes on. A trial that was broken off is tried once more, first.
+
+    Arguments:
+        study: The question.
+        trials: Finished trials of the whole study; None: as the study says. Policies that were measured before within
+            the study do not count.
+        minutes: Wall time of this run; None: as the study says.
+        pipe: The study's pipeline, if it is loaded already.
+        evaluator: What measures; None: the real one.
+
+    Yields:
+        How far preparation is, then each trial when it is finished.
+
+    Raises:
+        StudyError: If the storage cannot be opened or belongs to another definition.
+        ModelError: If the model or the device is not to be had.
+        MeasureError: If cases or metric cannot be used.
+    """
+    end = _deadline(minutes if minutes is not None else study.file.search.minutes)
+    opened = storage.open_storage(study.file.search.storage)
+    pipe = setting.open_pipeline(study) if pipe is None else pipe
+    cases = setting.search_cases(study, pipe)
+    machine = setting.machine_of(study, pipe).model_dump(mode="json")
+    more = {"cases.digest": cases_digest(cases), **{f"machine.{key}": value for key, value in machine.items()}}
+    space = Space(study.space, pipe, study.file.call.num_inference_steps)
+    run = Run(
+        study=study,
+        space=space,
+        optuna_study=storage.open_study(study, opened, more),
+        ledger=Ledger(opened.engine),
+        place=setting.place_of(study, pipe, cases),
+        evaluator=evaluator or setting.make_evaluator(study, pipe, cases),
+    )
+    with ExitStack() as stack:
+        stack.enter_context(run.evaluator)
+        yield from (Preparing(*progress) for progress in run.evaluator.prepare())
+        yield from run.trials(trials or study.file.search.trials, end)
+
+
+def _deadline(minutes: float | None) -> float:
+    return time.monotonic() + 60 * minutes if minutes is not None else float("inf")
+
+
+class Run:
+    """One run of a study: its parts, and what the study fixed when it began.
+
+    Arguments:
+        study: The question.
+        space: Its space on the pipeline.
+        optuna_study: Where trials are kept.
+        ledger: Where measurements are kept.
+        place: Where the study's measurements belong there.
+        evaluator: What measures; prepared before the first trial.
+    """
+
+    def __init__(
+        self,
+        *,
+        study: Study,
+        space: Space,
+        optuna_study: optuna.Study,
+        ledger: Ledger,
+        place: Place,
+        evaluator: Measures,
+    ) -> None:
+        self.study, self.space, self.optuna_study = study, space, optuna_study
+        self.ledger, self.place, self.evaluator = ledger, place, evaluator
+        self.optuna_study.set_user_attr("frdiff:parameters", list(space.distributions))
+
+    def trials(self, count: int, end: float) -> Iterator[TrialOutcome]:
+        """Yields trials until ``count`` are finished in the study, or time is up.
+
+        Arguments:
+            count: Finished trials of the whole study.
+            end: When to stop, by the monotonic clock; a trial that has begun is finished.
+        """
+        self._fix(count)
+        storage.restore(self.optuna_study)
+        points = starting_points(self.space, self.optuna_study.user_attrs["frdiff:trials"])
+        repeats = 0
+        while len(self._finished()) < count and time.monotonic() < end and repeats < REPEATS * count:
+            outcome = self._trial(points)
+            repeats = repeats + 1 if outcome.duplicate_of is not None else 0
+            yield outcome
+
+    def _fix(self, count: int) -> None:
+        """Keeps what must not change when the study goes on: anchor, reference, and how many starting points it has."""
+        kept = self.optuna_study.user_attrs
+        for key, value in (
+            ("frdiff:trials", count),
+            ("frdiff:anchor_ms", self.evaluator.anchor_ms),
+            ("frdiff:reference_latency", self.evaluator.reference_latency.model_dump(mode="json")),
+        ):
+            if key not in kept:
+                self.optuna_study.set_user_attr(key, value)
+
+    def _finished(self) -> list[optuna.trial.FrozenTrial]:
+        """Returns the finished trials without repeats."""
+        found = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return [trial for trial in found if "duplicate_of" not in trial.user_attrs]
+
+    def _trial(self, points: tuple[StartingPoint, ...]) -> TrialOutcome:
+        """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
+        trial = self._ask(points)
+        try:
+            policy = self.space.decode(trial.params)
+            self._measure(trial, policy)
+        except BaseException as error:
+            trial.set_user_attr("failure", f"{type(error).__name__}: {error}")
+            trial.set_user_attr("broken_off", not isinstance(error, Exception))
+            frozen = self.optuna_study.tell(trial, state=TrialState.FAIL)
+            if not isinstance(error, Exception):
+                storage.enqueue_again(self.optuna_study, frozen)
+            raise
+        return TrialOutcome.read(self.optuna_study.trials[trial.number])
+
+    def _ask(self, points: tuple[StartingPoint, ...]) -> Trial:
+        """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""
+        everything = self.optuna_study.get_trials(deepcopy=False)
+        if not any(trial.state == TrialState.WAITING for trial in everything):
+            started = {trial.user_attrs.get("starting") for trial in everything}
+            point = next((i for i in range(len(points)) if i not in started), None)
+            given = {} if point is None else {"family": points[point].family, "starting": point}
+            params = {} if point is None else dict(points[point].params)
+            self.optuna_study.enqueue_trial(params, {**given, storage.WORKER: storage.worker()})
+        tried = sum(_counts(trial) for trial in everything)
+        running = any(trial.state == TrialState.RUNNING for trial in everything)
+        search = self.study.file.search
+        self.optuna_study.sampler = SAMPLERS[search.sampler](search.seed, tried, parallel=running)
+        trial = self.optuna_study.ask(self.space.distributions)
+        trial.set_user_attr(storage.WORKER, storage.worker())
+        return trial
+
+    def _measure(self, trial: Trial, policy: Policy) -> None:
+        """Measures what is not known of a policy, and tells the trial."""
+        digest = policy.digest
+        twin = next((other for other in self._finished() if other.user_attrs["digest"] == digest), None)
+        self.ledger.keep(policy)
+        blocks = self.ledger.blocks(digest, self.place)
+        first = next(b for b in range(len(blocks) + 1) if b not in blocks)
+        known = [blocks[b] for b in range(first)]
+        if sum(len(block.cases) for block in known) < self.study.file.cases.search_count:
+            for b, block in enumerate(self.evaluator(policy, first), first):
+                self.ledger.enter(digest, self.place, b, block)
+                known.append(block)
+        self._tell(trial, attributes(self._summary(known), digest, self.reference_ms) | _twin(twin))
+
+    def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
+        for key, value in figures.items():
+            trial.set_user_attr(key, value)
+        for limit in self.study.limits:
+            trial.set_constraint(str(limit), figures[limit.name][0] - limit.bound)
+        self.optuna_study.tell(trial, [figures[name][0] for name in self.study.file.search.objectives])
+
+    def _summary(self, known: list[Any]) -> Any:  # noqa: ANN401
+        return summarise(known, anchor_ms=self.optuna_study.user_attrs["frdiff:anchor_ms"])
+
+    @property
+    def reference_ms(self) -> float:
+        """The reference's latency, in milliseconds, as it was when the study began."""
+        return Latency.model_validate_json(_json(self.optuna_study.user_attrs["frdiff:reference_latency"])).median_ms
+
+
+def _counts(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a trial takes a place in the order of proposals: all but those that are tried again."""
+    failed = trial.state == TrialState.FAIL and not trial.user_attrs.get("broken_off", True)
+    return failed or trial.state in (TrialState.COMPLETE, TrialState.RUNNING)
+
+
+def _twin(twin: optuna.trial.FrozenTrial | None) -> dict[str, int]:
+    return {} if twin is None else {"duplicate_of": twin.number}
+
+
+def _json(value: Any) -> str:  # noqa: ANN401
+    import json
+
+    return json.dumps(value)

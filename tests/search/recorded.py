@@ -1,0 +1,83 @@
+"""Recorded measurements in place of real ones: a function of the policy alone, in microseconds."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from frdiff_tune.measure import Case, Measurement
+from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.search import Study, load_study, search_cases
+
+BLOCK = 2  # cases per block
+COUNT = 4  # cases of a study
+
+
+class Recorded:
+    """Measures a policy by a formula: time by network calls, LPIPS by how much is jumped or reused, and where.
+
+    Arguments:
+        cases: The cases, in blocks of ``BLOCK``.
+        before: Called with (policy, block) before a block is measured.
+    """
+
+    def __init__(self, cases: tuple[Case, ...], before: Callable[[Policy, int], None] = lambda policy, b: None) -> None:
+        self.cases, self.before = cases, before
+        self.measured: list[tuple[str, int]] = []
+        self.closed = 0
+
+    anchor_ms = 10.0
+    reference_latency = Latency(median_ms=105.0, low_ms=104.0, high_ms=106.0, count=3, samples_ms=(104.0, 105.0, 106.0))
+
+    def prepare(self) -> Iterator[tuple[int, int]]:
+        yield 1, 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.closed += 1
+
+    def __call__(self, policy: Policy, first: int = 0) -> Iterator[Measurement]:
+        for b in range(first, len(self.cases) // BLOCK):
+            self.before(policy, b)
+            self.measured.append((policy.digest, b))
+            block = self.cases[b * BLOCK : (b + 1) * BLOCK]
+            yield Measurement(
+                cases=tuple(case.digest for case in block),
+                lpips=tuple(damage(policy) * (1 + 0.1 * i) for i in range(BLOCK)),
+                latency_ms=(5 + 2.0 * policy.nfe,),
+                anchor_ms=(10.0,),
+                loop_ms=(2.0 * policy.nfe,),
+                cache_bytes=1000 * len(policy.masks),
+                nfe=policy.nfe,
+            )
+
+
+def damage(policy: Policy) -> float:
+    """Returns an LPIPS: early jumps cost most, reuse a little, fewer steps something, and every policy its own grain."""
+    early = [2.0 if t < policy.T / 3 else 0.3 for t in range(policy.T)]
+    jumped = sum(cost * (1 - lam) for cost, lam in zip(early, policy.mixing, strict=True)) / policy.T
+    reused = sum(mask.count("0") for mask in policy.masks.values()) / policy.T
+    grain = 1 + int(policy.digest[:4], 16) / 16**5
+    return (0.03 * jumped + 0.002 * reused + 0.05 * max(0, 50 - policy.T) / 50) * grain
+
+
+def study_at(folder: Path, name: str = "demo", **search: Any) -> Study:  # noqa: ANN401
+    """Returns a shipped study with its database in ``folder`` and other keys of its [search]."""
+    study = load_study(name)
+    counts = {"search_count": COUNT, "held_out_count": COUNT}
+    files = dict.fromkeys(("search", "held_out"), str(Path(__file__).parent / "classes.txt"))  # those of the tiny DiT
+    storage = f"sqlite:///{folder}/study.db"
+    file = study.file.model_copy(
+        update={
+            "search": study.file.search.model_copy(update={"storage": storage, "minutes": None, **search}),
+            "cases": study.file.cases.model_copy(update={**counts, **(files if name == "demo-dit" else {})}),
+        }
+    )
+    return replace(study, file=file)
+
+
+def recorded(study: Study, pipe: Any, before: Callable[[Policy, int], None] = lambda policy, b: None) -> Recorded:  # noqa: ANN401
+    """Returns recorded measurements on the study's own cases."""
+    return Recorded(search_cases(study, pipe), before)

@@ -1,0 +1,55 @@
+"""Starting points: all kinds among the first, none twice, none outside the space."""
+
+from typing import Any
+
+import pytest
+
+from frdiff_tune.search import Space, load_space, starting_points
+from frdiff_tune.search.starting import power_law
+from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
+
+PIPES: dict[str, Any] = {"stable-diffusion": tiny_sd, "sdxl": tiny_sdxl, "dit": tiny_dit, "pixart": tiny_pixart}
+FAMILIES = {"starting: dense-early", "known: full", "known: fewer steps", "known: FRDiff", "known: jump"}
+
+
+def test_power_law_by_hand() -> None:
+    assert power_law(50, 5, 2.0) == (0, 2, 8, 18, 32)
+    assert power_law(50, 5, 1.0) == (0, 10, 20, 30, 40)
+    assert power_law(6, 6, 3.0) == (0, 1, 2, 3, 4, 5)  # never two at one step
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_all_kinds_are_among_the_first_and_none_repeats(name: str) -> None:
+    space = Space(load_space(name), PIPES[name]("v_prediction"), 50)
+    points = starting_points(space, 80)
+    assert len(points) == 36  # 45 % of 80
+    assert {point.family for point in points[:10]} == FAMILIES
+    policies = [space.decode(point.params) for point in points]
+    assert len({policy.digest for policy in policies}) == 36
+    for point, policy in zip(points, policies, strict=True):
+        assert space.holds(point.params)
+        again = space.encode(policy)
+        assert again is not None
+        assert space.decode(again).digest == policy.digest
+        if point.family == "starting: dense-early":
+            assert policy.variable == "epsilon"
+            assert policy.nfe == policy.keyframes.count("1") < 50
+            assert policy.keyframes[:25].count("1") > policy.keyframes[25:].count("1")
+
+
+def test_their_share_follows_the_trials() -> None:
+    space = Space(load_space("dit"), tiny_dit("epsilon"), 50)
+    assert [len(starting_points(space, trials)) for trials in (1, 10, 40, 1000, None)] == [0, 4, 18, 40, 40]
+
+
+def test_what_a_space_does_not_hold_is_left_out() -> None:
+    file = load_space("dit")
+    steps = file.steps.model_copy(update={"num_inference_steps": (15, 50), "spacing": ("trailing",)})
+    keyframes = file.keyframes.model_copy(update={"encodings": ("keyframes",), "count": (10, 30)})
+    space = Space(file.model_copy(update={"steps": steps, "keyframes": keyframes}), tiny_dit("epsilon"), 50)
+    points = starting_points(space)
+    assert {point.family for point in points} == {"known: full", "known: fewer steps", "starting: dense-early"}
+    assert all(point.params["num_inference_steps"] >= 15 for point in points)
+    for point in points:
+        if point.family.startswith("starting"):
+            assert 10 <= space.decode(point.params).keyframes.count("1") <= 30

@@ -1,0 +1,126 @@
+"""Study and space files: what is wrong is named, with the rule and the cure."""
+
+from pathlib import Path
+
+import pytest
+
+from frdiff_tune.errors import FrdiffError, MeasureError, SpaceError, StudyError
+from frdiff_tune.search import Limit, load_space, load_study, search_cases, shipped
+from tests.search.recorded import study_at
+from tests.tiny import tiny_sd
+
+DEMO = shipped("studies")["demo"].read_text(encoding="utf-8")
+SPACE = shipped("search_spaces")["stable-diffusion"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(shipped("studies")))
+def test_shipped_studies_load_by_bare_name_and_by_path(name: str) -> None:
+    study = load_study(name)
+    assert study.name == name
+    assert load_study(study.path).file == study.file
+    assert study.file.search.objectives == ("latency_ms", "lpips")
+
+
+def test_what_the_studies_of_the_embedded_models_ask() -> None:
+    study = load_study("demo")
+    assert (study.file.cases.search_count, study.file.cases.held_out_count) == (16, 32)
+    assert study.file.call.arguments == {"guidance_scale": 7.5}
+    assert study.limits == (Limit("lpips", 0.05),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("guidance_scale = 7.5", "generator = 1", "`call` must not hold 'generator'"),
+        ("trials = 80", "trails = 80", r"`search.trails` is not a known key. Did you mean `trials`\?"),
+        ("[cases]", "[casses]", r"`casses` is not a known key. Did you mean `cases`\?|`cases` must be given"),
+        ('"lpips"]', '"lpipps"]', r"`search.objectives` must name metrics that are known but got 'lpipps'. Did you mean 'lpips'\?"),
+        ('"lpips"]', '"fid"]', "must name metrics that are known but got 'fid'. Choose one of latency_ms, lpips"),
+        ('["latency_ms", "lpips"]', '["lpips"]', r"must be \['latency_ms', 'lpips'\] but got \['lpips'\]"),
+        ('"lpips <= 0.05"', '"lpips < 0.05"', r'`search.limits` must read "name <= number" but got'),
+        ('"lpips <= 0.05"', '"ssim <= 0.05"', "must name a quality figure but got 'ssim'"),
+        ('"lpips <= 0.05"', '"flips <= 1e999"', "must be a number from 0 on but got 1e999"),
+        ('sampler = "auto"', 'sampler = "tpee"', r"must name a sampler but got 'tpee'. Did you mean 'tpe'\?"),
+        ('capture = ["eager"]', 'capture = ["graphs"]', r'`search.capture` must be \["eager"\] for now but got'),
+        ("trials = 80", "trials = 0", "`search.trials` is not right: input should be greater than or equal to 1, but got 0"),
+        ("trials = 80", 'trials = "80"', "`search.trials` is not right: .*integer, but got '80'"),
+        ('source = "demo:emoji"', 'source = " "', "`model.source` must not be empty"),
+        ('source = "demo:emoji"', "", "`model.source` must be given but is missing"),
+        ("[search]", "[search", "must be TOML but"),
+    ],
+)
+def test_a_broken_study_is_explained(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in DEMO
+    path = tmp_path / "mine.toml"
+    path.write_text(DEMO.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(StudyError, match=message) as caught:
+        load_study(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[groups]", "[gruops]", r"`gruops` is not a known key. Did you mean `groups`\?"),
+        ("interval = [1, 10]", "intervall = [1, 10]", r"`keyframes.intervall` is not a known key. Did you mean `interval`\?"),
+        ("interval = [1, 10]", "interval = [10, 1]", r"`keyframes.interval` must be \[least, greatest\] but got \[10, 1\]"),
+        ("interval = [1, 10]", "interval = [0, 1]", "`keyframes.interval.0` is not right: .*, but got 0"),
+        ('"uniform", "keyframes"', '"unifrom"', r"must name encodings but got 'unifrom'. Did you mean 'uniform'\?"),
+        ('"jump", "none"', '"jmup"', r"must name lam families but got 'jmup'. Did you mean 'jump'\?"),
+        ('["trailing", "leading", "linspace"]', '["trialing"]', r"must name spacings but got 'trialing'"),
+        ("slope = [5.0, 100.0]", "slope = [5.123, 100.0]", "must have two significant digits but got 5.123. Use 5.1"),
+        ("bias = [0.0, 1.0]", "bias = [0.005, 1.0]", "must be a multiple of 0.01 but got 0.005"),
+        ("order = [0, 1, 2]", "order = [0, -1]", "`forecast.order.1` is not right"),
+        ('"epsilon", "output", "sample"', '"noise"', "`forecast.variable.0` is not right: .*'epsilon' or 'sample'.*got 'noise'"),
+        ('conv = ["unet.*.resnets.*"]', 'score = ["unet.*"]', "`groups` must have names of letters"),
+        ('conv = ["unet.*.resnets.*"]', "conv = []", "`groups.conv` must hold at least one entry"),
+    ],
+)
+def test_a_broken_space_is_explained(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SPACE
+    path = tmp_path / "mine.toml"
+    path.write_text(SPACE.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(SpaceError, match=message):
+        load_space(path)
+
+
+def test_unknown_names_list_the_shipped_ones(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"demo, demo-dit, sdxl, stable-diffusion. Did you mean 'demo'\?"):
+        load_study("dmeo")
+    with pytest.raises(SpaceError, match="dit, pixart, sdxl, stable-diffusion"):
+        load_space("nowhere")
+    path = tmp_path / "mine.toml"
+    path.write_text(DEMO.replace('name = "stable-diffusion"', 'name = "stabel-diffusion"'), encoding="utf-8")
+    with pytest.raises(SpaceError, match=r"Did you mean 'stable-diffusion'\?"):
+        load_study(path)
+    with pytest.raises(StudyError, match="shipped studies"):
+        load_study(tmp_path / "demo.toml")
+
+
+def test_a_space_beside_the_study_is_found(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(SPACE.replace("interval = [1, 10]", "interval = [2, 3]"), encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(DEMO.replace('name = "stable-diffusion"', 'name = "own.toml"'), encoding="utf-8")
+    assert load_study(tmp_path / "mine.toml").space.keyframes.interval == (2, 3)
+
+
+def test_an_empty_prompt_file_and_too_few_prompts_are_explained(tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.txt"
+    for text, message in (("\n\n", "empty"), ("a fox\n", "lower the count")):
+        prompts.write_text(text, encoding="utf-8")
+        path = tmp_path / "mine.toml"
+        path.write_text(DEMO.replace("demo:prompts/search.txt", str(prompts)), encoding="utf-8")
+        with pytest.raises(MeasureError, match=message):
+            search_cases(load_study(path), tiny_sd())
+
+
+def test_budget_storage_and_held_out_cases_are_no_part_of_the_definition(tmp_path: Path) -> None:
+    one = study_at(tmp_path, trials=5)
+    two = study_at(tmp_path / "elsewhere", trials=9)
+    assert one.definition == two.definition
+    assert one.definition != study_at(tmp_path, seed=1).definition
+
+
+def test_every_mistake_is_one_of_ours() -> None:
+    assert issubclass(StudyError, FrdiffError)
+    with pytest.raises(StudyError, match="readable text file"):
+        load_study(Path(__file__).parent.parent / "data" / "lpips_reference.safetensors")

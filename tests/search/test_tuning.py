@@ -1,0 +1,199 @@
+"""The search on recorded measurements: resumed, repeatable, and never measuring twice."""
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from frdiff_tune.errors import ModelError, StudyError
+from frdiff_tune.policy import Policy
+from frdiff_tune.search import Preparing, Study, TrialOutcome, front, tune
+from frdiff_tune.search.samplers import SAMPLERS
+from tests.search.recorded import COUNT, Recorded, recorded, study_at
+from tests.tiny import tiny_dit
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Any:  # noqa: ANN401
+    return tiny_dit("v_prediction")
+
+
+def outcomes(study: Study, pipe: Any, evaluator: Recorded | None = None, **options: Any) -> list[TrialOutcome]:  # noqa: ANN401
+    run = tune(study, pipe=pipe, evaluator=evaluator or recorded(study, pipe), **options)
+    return [event for event in run if isinstance(event, TrialOutcome)]
+
+
+def optuna_study(study: Study) -> optuna.Study:
+    return optuna.load_study(study_name=study.name, storage=study.file.search.storage)
+
+
+def test_trials_are_yielded_kept_and_drawn_on_a_front(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=16)
+    evaluator = recorded(study, pipe)
+    events = list(tune(study, pipe=pipe, evaluator=evaluator))
+    assert events[0] == Preparing(1, 1)
+    found = [event for event in events if isinstance(event, TrialOutcome)]
+    assert [outcome.number for outcome in found] == list(range(len(found)))
+    assert [outcome.family for outcome in found[:2]] == ["known: full", "starting: dense-early"]
+    assert sum(outcome.family != "searched" for outcome in found) == 7  # 45 % of 16
+    assert evaluator.closed == 1
+    full = found[0]
+    assert (full.nfe, full.count, full.latency_ms.value) == (50, COUNT, 105.0)
+    assert full.lpips.value == 0.0
+    assert full.speedup.value == 1.0
+    shown = front(study)
+    assert [point.trial for point in shown.points] == [outcome for outcome in found if outcome.duplicate_of is None]
+    assert all(point.policy.digest == point.trial.digest for point in shown.points)
+    kept = optuna_study(study)
+    assert kept.metric_names == ["latency_ms", "lpips"]
+    assert kept.trials[0].constraints == {"lpips <= 0.05": -0.05}
+
+
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp"])
+def test_two_runs_make_the_same_proposals(tmp_path: Path, pipe: Any, sampler: str) -> None:  # noqa: ANN401
+    trials = 54 if sampler == "auto" else 14  # 24 starting points and 30 proposals
+    runs = []
+    for name in ("one", "two"):
+        study = study_at(tmp_path / name, "demo-dit", sampler=sampler)
+        runs.append([outcome.params for outcome in outcomes(study, pipe, trials=trials)])
+    assert len(runs[0]) >= trials
+    assert runs[0] == runs[1]
+
+
+def test_gp_proposes(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", sampler="gp", trials=11)
+    found = outcomes(study, pipe)
+    assert sum(outcome.family == "searched" for outcome in found) >= 7
+
+
+def test_another_seed_proposes_something_else(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    runs = [outcomes(study_at(tmp_path / str(seed), "demo-dit", trials=6, seed=seed), pipe) for seed in (0, 1)]
+    assert [outcome.params for outcome in runs[0][:2]] == [outcome.params for outcome in runs[1][:2]]
+    assert runs[0][-1].params != runs[1][-1].params
+
+
+@pytest.mark.parametrize(("trial", "sampler"), [(3, "auto"), (11, "nsga2")])
+def test_kill_in_the_middle_of_a_trial_loses_nothing(tmp_path: Path, pipe: Any, trial: int, sampler: str) -> None:  # noqa: ANN401
+    command = [sys.executable, "-m", "tests.search.killed", str(tmp_path), str(trial), sampler]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(1200):
+            if (tmp_path / "now").exists() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert process.poll() is None, "it waits in the middle of a trial"
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    digest = (tmp_path / "now").read_text()
+
+    study = study_at(tmp_path, "demo-dit", trials=14, sampler=sampler)
+    evaluator = recorded(study, pipe)
+    found = outcomes(study, pipe, evaluator)
+    shown = front(study)
+    assert len(shown.points) == 14
+    assert found[0].digest == digest, "the broken-off trial comes first"
+    assert evaluator.measured[0] == (digest, 1), "its first block was kept"
+
+    whole = study_at(tmp_path / "whole", "demo-dit", trials=14, sampler=sampler)
+    outcomes(whole, pipe)
+    assert [point.trial.params for point in shown.points] == [point.trial.params for point in front(whole).points]
+    assert [point.trial.family for point in shown.points] == [point.trial.family for point in front(whole).points]
+
+
+def test_ctrl_c_marks_the_trial_restores_the_pipeline_and_goes_on(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=5)
+
+    def interrupt(policy: Policy, b: int) -> None:
+        if len({digest for digest, _ in evaluator.measured}) == 3 and b == 1:
+            raise KeyboardInterrupt
+
+    evaluator = recorded(study, pipe, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        outcomes(study, pipe, evaluator)
+    assert evaluator.closed == 1
+    states = [trial.state.name for trial in optuna_study(study).trials]
+    assert states == ["COMPLETE", "COMPLETE", "FAIL", "WAITING"]
+    again = recorded(study, pipe)
+    assert len(outcomes(study, pipe, again)) == 3
+    assert again.measured[0] == (evaluator.measured[-1][0], 1)
+    assert len(front(study).points) == 5
+
+
+def test_a_trial_that_fails_is_marked_and_says_why(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=4)
+
+    def fail(policy: Policy, b: int) -> None:
+        if evaluator.measured:
+            raise RuntimeError("out of memory")
+
+    evaluator = recorded(study, pipe, fail)
+    with pytest.raises(RuntimeError):
+        outcomes(study, pipe, evaluator)
+    failed = optuna_study(study).trials[-1]
+    assert failed.state.name == "FAIL"
+    assert failed.user_attrs["failure"] == "RuntimeError: out of memory"
+
+
+def test_identical_policies_are_measured_once_within_and_across_studies(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=20)
+    first = recorded(study, pipe)
+    found = outcomes(study, pipe, first)
+    assert len(first.measured) == len(set(first.measured)), "no block of a policy twice"
+    other = replace(study, name="other")
+    second = recorded(other, pipe)
+    assert [outcome.digest for outcome in outcomes(other, pipe, second)] == [outcome.digest for outcome in found]
+    assert second.measured == []
+
+
+def test_a_longer_budget_goes_on(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=8)
+    outcomes(study, pipe)
+    more = outcomes(study, pipe, trials=12)
+    assert {outcome.family for outcome in more} == {"searched"}
+    assert len(front(study).points) == 12
+    assert outcomes(study, pipe, minutes=0.0, trials=20) == []
+
+
+def test_another_definition_in_the_same_storage_is_refused(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    outcomes(study_at(tmp_path, "demo-dit", trials=2), pipe)
+    other = study_at(tmp_path, "demo-dit", trials=2, limits=("lpips <= 0.01",))
+    message = r"`search.limits` was \['lpips <= 0.05'\] and is \['lpips <= 0.01'\].*name another storage"
+    with pytest.raises(StudyError, match=message):
+        outcomes(other, pipe)
+    with pytest.raises(StudyError, match=message):
+        front(other)
+
+
+def test_storages_that_cannot_be_opened_are_explained(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    (tmp_path / "file").write_text("")
+    (tmp_path / "junk.db").write_text("no database " * 100)
+    for url in (f"sqlite:///{tmp_path}/file/study.db", f"sqlite:///{tmp_path}/junk.db", "nonsense", "oracle://x"):
+        with pytest.raises(StudyError, match="`search.storage` must be a database that can be opened but got"):
+            outcomes(study_at(tmp_path, "demo-dit", storage=url), pipe)
+
+
+def test_reading_what_was_never_begun_is_explained(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=1)
+    with pytest.raises(StudyError, match="Run `frdiff-tune tune` first"):
+        front(study)
+    assert not (tmp_path / "study.db").exists()
+    outcomes(replace(study, name="another"), pipe)
+    with pytest.raises(StudyError, match="must hold the study 'demo-dit'"):
+        front(study)
+
+
+def test_a_missing_model_and_a_missing_device_are_explained(tmp_path: Path) -> None:
+    study = study_at(tmp_path, "demo-dit")
+    for key, value, message in (("source", str(tmp_path / "none"), "could not be"), ("device", "cuda:99", "`device` must")):
+        model = study.file.model.model_copy(update={key: value})
+        with pytest.raises(ModelError, match=message):
+            next(iter(tune(replace(study, file=study.file.model_copy(update={"model": model})))))
