@@ -1,0 +1,94 @@
+"""``frdiff-tune export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from frdiff_tune.search import Export, Pick, Study
+
+
+def export(
+    study: Annotated[str, typer.Argument(help="A study: a bare name (demo) or the path of a .toml file.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the policy goes.")] = Path("policy.json"),
+    max_lpips: Annotated[float | None, typer.Option(min=0, help="The fastest whose mean LPIPS is at most this.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(min=0, help="The finest that takes at most this.")] = None,
+    pick: Annotated[str, typer.Option(help="knee (the best compromise) or trial:N.")] = "knee",
+    force: Annotated[bool, typer.Option("--force", help="Write the file even if a limit is not kept, marked.")] = False,
+    figure: Annotated[Path | None, typer.Option(help="Also draw all trials and the choice into this file.")] = None,
+    side_by_side: Annotated[Path | None, typer.Option(help="Also draw reference and policy into this file.")] = None,
+    pictures: Annotated[int, typer.Option(min=1, max=12, help="Held-out prompts in that file.")] = 6,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Choose a policy, measure it again on prompts and seeds that the search never saw, and write it.
+
+    Without a limit it is the knee of the front. A limit is kept when the upper end of the 95 % interval keeps it; \
+if it is not, no file is written (exit code 5).
+
+    [dim]Example:[/dim]  frdiff-tune export demo --max-lpips 0.01 -o policy.json
+    """
+    from frdiff_tune.cli.console import print_json
+    from frdiff_tune.report.exported import draw_front, export_json
+    from frdiff_tune.search import front, held_out_cases, load_study, open_pipeline
+
+    wanted = _wanted(pick, max_lpips, max_latency_ms)
+    loaded = load_study(study)
+    everything = front(loaded)
+    pipe = open_pipeline(loaded)
+    done = _measure(loaded, wanted, output, force, pipe)
+    cases = held_out_cases(loaded, pipe)
+    if figure:
+        draw_front(loaded, everything, figure, done.policy)
+    if side_by_side:
+        _draw(loaded, done, pipe, cases[:pictures], side_by_side)
+    files = [path for path in (output, figure, side_by_side) if path]
+    if as_json:
+        print_json(export_json(done, output) | {"files": [str(path) for path in files]})
+    else:
+        _tell(done, everything, files, cases)
+
+
+def _wanted(text: str, max_lpips: float | None, max_latency_ms: float | None) -> Pick:
+    from frdiff_tune.search import Pick
+
+    asked = Pick.parse(text)
+    return Pick(max_lpips, max_latency_ms, asked.trial)
+
+
+def _measure(study: Study, wanted: Pick, path: Path, force: bool, pipe: Any) -> Export:  # noqa: ANN401
+    from frdiff_tune.cli.console import finish
+    from frdiff_tune.search import exporting
+
+    return finish("measuring on held-out cases", exporting(study, wanted, path, force=force, pipe=pipe))
+
+
+def _draw(study: Study, done: Export, pipe: Any, cases: Any, path: Path) -> None:  # noqa: ANN401
+    from frdiff_tune.cli.console import progress
+    from frdiff_tune.report.exported import draw_pairs
+
+    with progress("drawing pictures", len(cases)) as step:
+        for number, _ in enumerate(draw_pairs(study, done.policy, pipe, cases, path), 1):
+            step(number)
+
+
+def _tell(done: Export, everything: Any, files: list[Path], cases: Any) -> None:  # noqa: ANN401
+    from frdiff_tune.cli.console import results
+    from frdiff_tune.report.exported import first_argument, headline
+    from frdiff_tune.report.points import points_of
+    from frdiff_tune.report.summary import apply_lines, found
+    from frdiff_tune.report.words import describe
+
+    console = results()
+    for sentence in found(points_of(everything), everything.reference.median_ms):
+        console.print(f"{sentence}\n", markup=False)
+    console.print(f"Chosen: trial {done.point.trial.number}, {describe(done.policy)}.\n", markup=False)
+    console.print(f"{headline(done.policy)}\n", style="bold", markup=False)
+    for limit in done.broken:
+        console.print(f"LIMIT NOT KEPT: {limit}\n", style="bold red", markup=False)
+    console.print("Written: " + ", ".join(map(str, files)) + "\n", markup=False, soft_wrap=True)
+    console.print("Apply it:\n", style="bold")
+    for line in apply_lines(files[0], first_argument(cases)):
+        console.print(f"    {line}", markup=False, soft_wrap=True)

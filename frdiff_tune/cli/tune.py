@@ -1,0 +1,101 @@
+"""``frdiff-tune tune``."""
+
+from __future__ import annotations
+
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from frdiff_tune.report.watch import Watch
+    from frdiff_tune.search import Study
+
+
+def tune(
+    study: Annotated[str, typer.Argument(help="A study: a bare name (demo) or the path of a .toml file.", show_default=False)],
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials of the whole study, earlier runs included.", show_default="the study's"),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Wall time of this run.", show_default="the study's")
+    ] = None,
+) -> None:
+    """Search a study: measure the known policies, then let Optuna propose better ones.
+
+    It first says what it expects to need. Everything measured is kept at once: stop with Ctrl-C whenever you \
+like, the same command goes on where it was.
+
+    [dim]Example:[/dim]  frdiff-tune tune demo --minutes 10
+    """
+    from frdiff_tune.cli.app import INTERRUPTED
+    from frdiff_tune.cli.console import errors, results, roomy
+    from frdiff_tune.report.summary import found, front_table, next_commands
+    from frdiff_tune.search import front, load_study, open_pipeline
+
+    loaded = load_study(study)
+    watch = _watch(loaded, trials, minutes)
+    try:
+        pipe = open_pipeline(loaded)
+        errors().print(_expectation(loaded, pipe, trials, minutes), soft_wrap=True)
+        _search(loaded, pipe, watch, trials, minutes)
+    except KeyboardInterrupt:
+        errors().print(
+            f"Stopped. {watch.finished} finished trials are kept; go on with: frdiff-tune tune {study}",
+            style="yellow",
+            soft_wrap=True,
+            markup=False,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    from frdiff_tune.report.points import points_of
+
+    measured = front(loaded)
+    points, reference_ms = points_of(measured), measured.reference.median_ms
+    console = results()
+    console.print(front_table(points, reference_ms, count=12, words=roomy(console)))
+    for sentence in found(points, reference_ms):
+        console.print(f"\n{sentence}", markup=False)
+    console.print("\nNext:", style="bold")
+    for command, purpose in next_commands(study):
+        console.print(f"  {command}  [dim]{purpose}[/dim]", soft_wrap=True)
+
+
+def _watch(study: Study, trials: int | None, minutes: float | None) -> Watch:
+    from frdiff_tune.errors import StudyError
+    from frdiff_tune.report.watch import Watch
+    from frdiff_tune.search import front
+
+    search = study.file.search
+    try:
+        earlier = [point.trial for point in front(study).points]
+    except StudyError:
+        earlier = []  # nothing measured yet; a storage that cannot be used is reported by the search itself
+    return Watch(trials or search.trials, minutes if minutes is not None else search.minutes, earlier)
+
+
+def _expectation(study: Study, pipe: Any, trials: int | None, minutes: float | None) -> str:  # noqa: ANN401
+    from frdiff_tune.report.duration import duration
+    from frdiff_tune.search import estimate
+
+    need = estimate(study, pipe, trials=trials, minutes=minutes)
+    cases = study.file.cases.search_count
+    return (
+        f"{study.name}: expects {need.pictures:,} pictures ({need.trials} trials on {cases} cases), about "
+        f"{duration(60 * need.minutes)} and {need.megabytes:.0f} MiB of disk. Ctrl-C stops, the same command goes on."
+    )
+
+
+def _search(study: Study, pipe: Any, watch: Watch, trials: int | None, minutes: float | None) -> None:  # noqa: ANN401
+    from rich.live import Live
+
+    from frdiff_tune.cli.console import errors
+    from frdiff_tune.search import tune as search
+
+    console = errors()
+    live = Live(get_renderable=watch.view, console=console, transient=True) if console.is_terminal else nullcontext()
+    with closing(search(study, trials=trials, minutes=minutes, pipe=pipe)) as run, live:  # type: ignore[type-var]
+        for event in run:
+            line = watch.take(event)
+            if not console.is_terminal:
+                console.print(f"{line} ({watch.progress()})", soft_wrap=True, markup=False)

@@ -1,0 +1,134 @@
+"""Checking a policy: measured again on this machine, figure by figure beside what its file states."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from frdiff_tune.errors import PolicyError, StudyError
+from frdiff_tune.report.policy_tables import measured_json
+from frdiff_tune.report.profile import interval_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from frdiff_tune.measure import Agreement
+    from frdiff_tune.policy import Machine, Measured, Policy
+    from frdiff_tune.report.setting import Setting
+    from frdiff_tune.search import Study
+
+HOLDS, OTHER_MACHINE, BROKEN = 0, 3, 4  # exit codes
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check has found.
+
+    Arguments:
+        measured: The policy's figures, measured now.
+        figures: Speed-up and quality figures, stated beside measured.
+        machine: What differs of the machine: name -> (stated, now).
+        same_cases: Whether the cases are those of the file.
+    """
+
+    measured: Measured
+    figures: tuple[Agreement, ...]
+    machine: dict[str, tuple[Any, Any]]
+    same_cases: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0: every interval overlaps the stated one; 3: not, but the machine is another one; 4: it does not hold."""
+        if all(figure.holds for figure in self.figures):
+            return HOLDS
+        return OTHER_MACHINE if self.machine else BROKEN
+
+    @property
+    def verdict(self) -> str:
+        """Returns the outcome in one sentence."""
+        broken = ", ".join(figure.name for figure in self.figures if not figure.holds)
+        if self.exit_code == HOLDS:
+            return "The policy holds: every figure's interval overlaps the stated one."
+        if self.exit_code == OTHER_MACHINE:
+            names = ", ".join(self.machine)
+            return f"Different here ({broken}), on another machine ({names}): what the file states was measured elsewhere."
+        return f"The policy does not hold: {broken} left the stated interval on the machine that it was measured on."
+
+    def json(self) -> dict[str, Any]:
+        """Returns everything under keys that name their units."""
+        return {
+            "holds": self.exit_code == HOLDS,
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "same_cases": self.same_cases,
+            "machine_differs": {name: {"stated": old, "now": new} for name, (old, new) in self.machine.items()},
+            "figures": [
+                {
+                    "name": figure.name,
+                    "unit": figure.unit,
+                    "stated": interval_json(figure.stated),
+                    "measured": interval_json(figure.measured),
+                    "holds": figure.holds,
+                }
+                for figure in self.figures
+            ],
+            **measured_json(self.measured),
+        }
+
+    def table(self) -> Table:
+        """Returns the figures as a table."""
+        from rich.table import Table
+
+        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
+        for heading in ("figure", "stated (95 %)", "here (95 %)", ""):
+            table.add_column(heading)
+        for figure in self.figures:
+            ends = [f"{i.value:.3g} ({i.low:.3g} to {i.high:.3g})" for i in (figure.stated, figure.measured)]
+            table.add_row(figure.name, *ends, "holds" if figure.holds else "differs")
+        return table
+
+
+def checking(policy: Policy, setting: Setting, pipe: Any) -> Generator[tuple[int, int], None, Checked]:  # noqa: ANN401
+    """Measures a policy as its export did, on the same held-out cases; yields what is done and what there is to do.
+
+    Arguments:
+        policy: A policy with figures.
+        setting: How it is loaded and called; its study names the cases.
+        pipe: The pipeline.
+
+    Raises:
+        PolicyError: If the policy states no figures.
+        StudyError: If its study was not found.
+    """
+    from frdiff_tune.measure import agreements, cases_digest, verification
+    from frdiff_tune.search import cache_folder, held_out_cases, machine_of
+    from frdiff_tune.search.setting import measuring
+
+    if policy.measured is None:
+        raise PolicyError("`measured` must be given to be checked but is missing. Export the policy from a study.")
+    study = _study(policy, setting)
+    cases = held_out_cases(study, pipe, max(policy.measured.case_count // study.file.cases.held_out_count, 1))
+    measured = yield from verification(pipe, policy, cases, cache_dir=cache_folder(), **measuring(study))
+    return Checked(
+        measured=measured,
+        figures=agreements(policy.measured, measured),
+        machine=differences(policy.machine, machine_of(study, pipe)),
+        same_cases=cases_digest(cases) == policy.measured.cases,
+    )
+
+
+def _study(policy: Policy, setting: Setting) -> Study:
+    if setting.study is None:
+        name = policy.provenance.study if policy.provenance else ""
+        raise StudyError(
+            f"--study must name the study whose held-out cases are measured, because the policy's own, {name!r}, was not "
+            "found. Give its path."
+        )
+    return setting.study
+
+
+def differences(stated: Machine | None, now: Machine) -> dict[str, tuple[Any, Any]]:
+    """Returns the fields in which two machines differ."""
+    old = stated.model_dump() if stated else {}
+    return {name: (old.get(name), value) for name, value in now.model_dump().items() if old.get(name) != value}

@@ -1,0 +1,101 @@
+"""An exported policy: its figures in words, its pictures, and how to apply it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frdiff_tune.report.gallery import row_names, save_side_by_side
+from frdiff_tune.report.points import points_of
+from frdiff_tune.report.policy_tables import machine_line, measured_json
+from frdiff_tune.report.summary import digits
+from frdiff_tune.report.words import describe, solver
+
+if TYPE_CHECKING:
+    from frdiff_tune.measure import Case
+    from frdiff_tune.policy import Policy
+    from frdiff_tune.report.side_by_side import Pair
+    from frdiff_tune.search import Export, Front, Study
+
+
+def headline(policy: Policy) -> str:
+    """Returns what was measured of an exported policy, in one sentence."""
+    measured = policy.measured
+    assert measured is not None, "an export is measured"
+    mean = next(figure for figure in measured.quality if figure.statistic == "mean")
+    seen = "held-out pictures" if measured.held_out else "pictures"
+    return (
+        f"{measured.speedup:.2f}x faster than the reference (95 %: {measured.speedup_low:.2f} to "
+        f"{measured.speedup_high:.2f}): {measured.latency.median_ms:,.0f} ms instead of "
+        f"{measured.reference_latency.median_ms:,.0f} ms per call; mean LPIPS {digits(mean.value)} "
+        f"({digits(mean.low)} to {digits(mean.high)}) on {measured.case_count} {seen}."
+    )
+
+
+def export_json(export: Export, path: Path) -> dict[str, Any]:
+    """Returns an export under keys that name their units."""
+    policy, measured = export.policy, export.policy.measured
+    assert measured is not None, "an export is measured"
+    return {
+        "path": str(path),
+        "trial": export.point.trial.number,
+        "description": describe(policy),
+        "digest": policy.digest,
+        "nfe": policy.nfe,
+        "broken_limits": list(export.broken),
+        **measured_json(measured),
+    }
+
+
+def study_title(study: Study, machine: str) -> str:
+    """Returns what stands above a study's figure."""
+    call = study.file.call
+    return f"{study.name}: {study.file.model.source}, {call.num_inference_steps} steps, batch {call.batch}\n{machine}"
+
+
+def draw_front(study: Study, found: Front, path: Path, policy: Policy | None = None) -> Path:
+    """Writes the front as a figure.
+
+    Arguments:
+        study: The study.
+        found: What it has measured.
+        path: Where the figure goes; its ending is the format.
+        policy: An exported policy to mark.
+    """
+    from frdiff_tune.report.front_figure import front_figure, save_figure
+
+    machine = machine_line(policy.machine) if policy and policy.machine else ""
+    figure = front_figure(
+        points_of(found),
+        title=study_title(study, machine).rstrip(),
+        reference_ms=found.reference.median_ms,
+        chosen=policy.provenance.trial if policy and policy.provenance else None,
+        limits=[limit.bound for limit in study.limits if limit.name == "lpips"],
+    )
+    return save_figure(figure, path)
+
+
+def draw_pairs(
+    study: Study,
+    policy: Policy,
+    pipe: Any,  # noqa: ANN401 - a diffusers pipeline
+    cases: Sequence[Case],
+    path: Path,
+) -> Iterator[Pair]:
+    """Draws cases with and without a policy, yields each pair, and writes the figure at the end."""
+    from frdiff_tune.report.pairs import pairs
+
+    call = study.file.call
+    done: list[Pair] = []
+    for pair in pairs(pipe, policy, cases, call.arguments, steps=call.num_inference_steps):
+        done.append(pair)
+        yield pair
+    names = row_names(policy, solver(type(pipe.scheduler).__name__), call.num_inference_steps)
+    save_side_by_side(done, path, title=f"{study.name}: reference and policy, held-out prompts, same seeds", names=names)
+
+
+def first_argument(cases: Sequence[Case]) -> str:
+    """Returns what a user would write between the parentheses of a call, as Python."""
+    value = next(iter(cases[0].arguments.values()))
+    return repr(value if isinstance(value, str) else [value])

@@ -1,0 +1,125 @@
+"""What was found, in words: the front as a table, what it gains over the known policies, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frdiff_tune.report.points import KNOWN, REFERENCE, Point
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FLIP = 0.05  # LPIPS where compositions have changed: a gain beyond it is none
+ROWS = 12  # of a front while it grows; the rest is counted
+
+
+def on_front(points: Sequence[Point]) -> list[Point]:
+    """Returns the front's points, the fastest first."""
+    return sorted((point for point in points if point.on_front), key=lambda point: (point.latency_ms, point.lpips))
+
+
+def thinned(points: Sequence[Point], count: int = ROWS) -> list[Point]:
+    """Returns at most ``count`` points, evenly spread, both ends among them."""
+    if len(points) <= count:
+        return list(points)
+    return [points[round(i * (len(points) - 1) / (count - 1))] for i in range(count)]
+
+
+def front_table(points: Sequence[Point], reference_ms: float, *, count: int | None = None, words: bool = True) -> Table:
+    """Returns the front as a table, the fastest first.
+
+    Arguments:
+        points: The study's points.
+        reference_ms: Wall time of one unaccelerated call, in milliseconds.
+        count: Rows at most; None: all.
+        words: Whether each policy is described.
+    """
+    from rich.table import Table
+
+    best = on_front(points)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("trial", "latency ms", "speed-up", "LPIPS", "calls"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("found by", no_wrap=True)
+    if words:
+        table.add_column("policy", overflow="fold")
+    for point in thinned(best, count) if count else best:
+        cells = [str(point.number), f"{point.latency_ms:,.0f}", f"{reference_ms / point.latency_ms:.2f}x"]
+        cells += [digits(point.lpips), str(point.nfe), point.family]
+        table.add_row(*cells, *([point.label] if words else []))
+    return table
+
+
+def digits(lpips: float) -> str:
+    """Returns an LPIPS with the digits that mean something: two, but none below 0.00001."""
+    return "0" if lpips < 5e-6 else f"{float(f'{lpips:.2g}'):.5f}".rstrip("0")
+
+
+def found(points: Sequence[Point], reference_ms: float) -> Iterator[str]:
+    """Yields what a study found, one sentence each, honest either way about the known policies."""
+    best = on_front(points)
+    own = [point for point in best if not point.known]
+    useful = [point for point in own if point.within_limits and point.lpips <= FLIP]
+    yield f"{len(points)} policies measured; {len(best)} are on the front, {len(own)} of them no known policy."
+    gains = sorted(((gain, point, rival) for point in useful for gain, rival in _gain(point, points)), key=lambda row: -row[0])
+    if gains and gains[0][0] > 1:
+        gain, point, rival = gains[0]
+        yield (
+            f"Largest gain: trial {point.number} takes {point.latency_ms:,.0f} ms at LPIPS {digits(point.lpips)}, "
+            f"{reference_ms / point.latency_ms:.2f}x faster than the reference; the fastest known policy that comes as close "
+            f"({rival.family.removeprefix(KNOWN)}, trial {rival.number}) takes {rival.latency_ms:,.0f} ms: {gain:.2f}x."
+        )
+    else:
+        yield "Nothing beats the known policies yet; more trials may."
+
+
+def _gain(point: Point, points: Sequence[Point]) -> Iterator[tuple[float, Point]]:
+    """Yields how much faster a point is than the fastest known policy of the same quality, if there is one."""
+    rivals = [other for other in points if other.known and other.family != REFERENCE and other.lpips <= point.lpips]
+    if rivals:
+        rival = min(rivals, key=lambda other: other.latency_ms)
+        yield rival.latency_ms / point.latency_ms, rival
+
+
+def apply_lines(path: Path, argument: str) -> tuple[str, str, str]:
+    """Returns the three lines of Python that apply a policy.
+
+    Arguments:
+        path: The policy file.
+        argument: What stands between the parentheses of the call, as Python: a prompt in quotes, or classes in a list.
+    """
+    return (
+        "from frdiff_tune import apply_policy",
+        f"applied = apply_policy(pipe, {path.as_posix()!r})",
+        f"image = applied({argument}).images[0]",
+    )
+
+
+def next_commands(study: str) -> Iterator[tuple[str, str]]:
+    """Yields commands to type after a search, each with what it does."""
+    yield f"frdiff-tune front {study} --figure front.png", "the whole front, as a table and a picture"
+    yield f"frdiff-tune export {study} -o policy.json", "the best compromise, measured again on held-out prompts"
+    yield f"frdiff-tune export {study} --max-lpips 0.01 -o policy.json", "the fastest that stays under a limit"
+    yield f"frdiff-tune tune {study} --trials 200", "search on"
+
+
+def front_json(points: Sequence[Point], reference_ms: float) -> dict[str, Any]:
+    """Returns the front under keys that name their units."""
+    return {
+        "reference_latency_ms": reference_ms,
+        "measured": len(points),
+        "front": [
+            {
+                "trial": point.number,
+                "latency_ms": point.latency_ms,
+                "speedup": reference_ms / point.latency_ms,
+                "lpips": point.lpips,
+                "nfe": point.nfe,
+                "found_by": point.family,
+                "description": point.label,
+            }
+            for point in on_front(points)
+        ],
+    }

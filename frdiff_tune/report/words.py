@@ -1,0 +1,90 @@
+"""A policy in words: what it does with a run, in one line that needs no table."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from frdiff_tune.policy import Policy
+
+SCHEDULERS: dict[str, str] = {
+    "DDIMScheduler": "DDIM",
+    "DDPMScheduler": "DDPM",
+    "DEISMultistepScheduler": "DEIS",
+    "DPMSolverMultistepScheduler": "DPM-Solver++",
+    "DPMSolverSinglestepScheduler": "DPM-Solver++ (singlestep)",
+    "EulerDiscreteScheduler": "Euler",
+    "EulerAncestralDiscreteScheduler": "Euler ancestral",
+    "FlowMatchEulerDiscreteScheduler": "flow-matching Euler",
+    "HeunDiscreteScheduler": "Heun",
+    "LMSDiscreteScheduler": "LMS",
+    "PNDMScheduler": "PNDM",
+    "UniPCMultistepScheduler": "UniPC",
+}
+DENSER = 1.3  # gaps of one half of the run must be this many times those of the other to be called denser
+
+
+def solver(name: str) -> str:
+    """Returns how people call a scheduler class."""
+    return SCHEDULERS.get(name, name.removesuffix("Scheduler"))
+
+
+def describe(policy: Policy) -> str:
+    """Returns one line: the solver and its steps, where the network runs, what is reused and what stands in for it."""
+    head = f"{policy.T} {solver(policy.sampling.scheduler.name)} steps{_spacing(policy)}"
+    if all(lam == 1 for lam in policy.mixing) and not policy.masks:
+        return f"{head}, every one computed in full"
+    return "; ".join([head, *(part for part in (_keyframes(policy), _jumps(policy), _reuse(policy)) if part)])
+
+
+def _spacing(policy: Policy) -> str:
+    spacing = policy.sampling.scheduler.config.get("timestep_spacing")
+    return f" ({spacing})" if spacing else ""
+
+
+def rhythm(keyframes: str) -> str:
+    """Returns how keyframes are spread over a run: evenly, denser early, denser late, or unevenly.
+
+    Arguments:
+        keyframes: One character per step, ``1`` at a keyframe.
+    """
+    T = len(keyframes)
+    steps = [t for t, mark in enumerate(keyframes) if mark == "1"]
+    gaps = {later - earlier for earlier, later in pairwise(steps)}
+    if len(gaps) == 1 and T - steps[-1] <= max(gaps):
+        gap = gaps.pop()
+        return "at every step" if gap == 1 else f"every {gap} steps"
+    if len(steps) == 1:
+        return "at the first step only"
+    early = sum(t < T / 2 for t in steps)
+    late = len(steps) - early
+    if early >= DENSER * late:
+        return "denser early"
+    return "denser late" if late >= DENSER * early else "unevenly spread"
+
+
+def _keyframes(policy: Policy) -> str:
+    count = policy.keyframes.count("1")
+    if count == policy.T:
+        return "a keyframe at every step"
+    return f"{count} keyframe{'s' if count > 1 else ''} {rhythm(policy.keyframes)}"
+
+
+def _jumps(policy: Policy) -> str:
+    count = policy.T - policy.nfe
+    if not count:
+        return ""
+    nodes = max(len(step.weights) for step in policy.plan() if not step.calls)
+    how = "the last score held" if nodes == 1 else f"the score forecast from up to {nodes} keyframes"
+    return f"{count} steps jump without a network call, {how}"
+
+
+def _reuse(policy: Policy) -> str:
+    plan = policy.plan()
+    reused = {name: sum(name in step.reuses for step in plan) for name in policy.masks}
+    parts = [f"{name} reused at {count}" for name, count in reused.items() if count]
+    mixed = sum(0 < step.lam < 1 for step in plan)
+    if mixed:
+        parts.append(f"scores mixed at {mixed}")
+    return ", ".join(parts) + f" of {policy.nfe} network calls" if parts else ""

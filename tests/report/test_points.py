@@ -1,0 +1,24 @@
+"""Points and the place of an LPIPS of 0 on a log axis."""
+
+import pytest
+
+from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of
+
+
+def point(number: int, family: str, lpips: float = 0.01) -> Point:
+    return Point(number, family, "", latency_ms=100.0, lpips=lpips, nfe=10)
+
+
+@pytest.mark.parametrize(
+    ("values", "floor"),
+    [((0.02, 0.3), 0.01), ((0.0, 0.02), 0.01), ((0.0101, 0.3), 1e-3), ((0.0, 1e-9, 3e-5), 1e-5), ((0.0,), 1e-4)],
+)
+def test_floor_lies_below_every_lpips_that_shows(values: tuple[float, ...], floor: float) -> None:
+    assert floor_of([point(i, SEARCHED, lpips) for i, lpips in enumerate(values)]) == pytest.approx(floor)
+
+
+def test_families_come_in_the_order_of_their_first_trial() -> None:
+    names = ["starting: early", "known: jump", REFERENCE, "known: FRDiff", "known: jump", SEARCHED]
+    points = [point(number, name) for number, name in enumerate(names)]
+    assert families(points) == ("known: jump", "known: FRDiff", "starting: early")
+    assert [p.known for p in points] == [False, True, True, True, True, False]

@@ -1,0 +1,59 @@
+"""What was found, in words."""
+
+from pathlib import Path
+
+import pytest
+
+from frdiff_tune.report.points import REFERENCE, SEARCHED, Point
+from frdiff_tune.report.summary import apply_lines, digits, found, front_json, front_table, thinned
+
+POINTS = (
+    Point(0, REFERENCE, "full", 1000.0, 0.0, 50, on_front=True),
+    Point(1, "known: fewer steps, DDIM", "20 steps", 450.0, 0.004, 20),
+    Point(2, SEARCHED, "13 keyframes", 300.0, 0.005, 13, on_front=True),
+    Point(3, "known: jump", "every 5", 200.0, 0.03, 10, on_front=True),
+)
+
+
+def test_gain_is_over_the_fastest_known_policy_of_the_same_quality() -> None:
+    counted, gain = found(POINTS, 1000.0)
+    assert counted == "4 policies measured; 3 are on the front, 1 of them no known policy."
+    assert "trial 2 takes 300 ms at LPIPS 0.005, 3.33x faster than the reference" in gain
+    assert gain.endswith("(fewer steps, DDIM, trial 1) takes 450 ms: 1.50x.")
+
+
+def test_search_that_beats_nothing_says_so() -> None:
+    slow = Point(4, SEARCHED, "", 500.0, 0.03, 30)
+    assert "Nothing beats the known policies" in list(found((*POINTS[:2], POINTS[3], slow), 1000.0))[1]
+
+
+def test_table_lists_the_front_from_fast_to_fine() -> None:
+    table = front_table(POINTS, 1000.0)
+    assert list(table.columns[0].cells) == ["3", "2", "0"]
+    assert list(table.columns[2].cells) == ["5.00x", "3.33x", "1.00x"]
+
+
+def test_thinned_keeps_both_ends() -> None:
+    points = [Point(i, SEARCHED, "", 100.0 + i, 0.01, 10, on_front=True) for i in range(30)]
+    kept = [point.number for point in thinned(points, 4)]
+    assert kept == [0, 10, 19, 29]
+
+
+@pytest.mark.parametrize(
+    ("lpips", "text"), [(0.0, "0"), (1e-9, "0"), (0.00362, "0.0036"), (0.5, "0.5"), (1.2e-5, "0.00001"), (0.0251, "0.025")]
+)
+def test_digits_that_mean_something(lpips: float, text: str) -> None:
+    assert digits(lpips) == text
+
+
+def test_apply_lines_are_python() -> None:
+    lines = apply_lines(Path("runs") / "demo" / "policy.json", "'a fox'")
+    assert len(lines) == 3 and "runs/demo/policy.json" in lines[1]
+    compile("\n".join(lines), "lines", "exec")
+
+
+def test_json_names_units() -> None:
+    front = front_json(POINTS, 1000.0)
+    assert front["reference_latency_ms"] == 1000.0
+    assert [row["trial"] for row in front["front"]] == [3, 2, 0]
+    assert front["front"][1]["speedup"] == pytest.approx(1000 / 300)
