@@ -13,6 +13,12 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+# The embedded study, to an exported policy and two pictures under runs/demo/.
+demo: install
+	$(BIN)/frdiff-tune tune demo
+	$(BIN)/frdiff-tune export demo -o runs/demo/policy.json \
+	    --figure runs/demo/front.png --side-by-side runs/demo/side_by_side.png
+
 test: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy

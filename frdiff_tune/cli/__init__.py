@@ -12,6 +12,8 @@ from frdiff_tune.cli.schema import schema
 from frdiff_tune.cli.show import show
 from frdiff_tune.cli.tune import tune
 
+__all__ = ["app", "main"]
+
 SEARCH, USE, LOOK = "Search", "Use a policy", "Look inside"
 
 app.command(rich_help_panel=SEARCH)(tune)

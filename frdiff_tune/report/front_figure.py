@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frdiff_tune.report.points import SEARCHED, Point, families, floor_of
+from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,8 +82,8 @@ def _trials(axes: Axes, points: Sequence[Point], floor: float) -> None:
 
 
 def _known(axes: Axes, points: Sequence[Point], floor: float) -> None:
-    for index, family in enumerate(families(points)):
-        marker, colour = LOOKS[index % len(LOOKS)]
+    looks = dict(zip(families(points), cycle(LOOKS), strict=False)) | {REFERENCE: ("*", "black")}
+    for family, (marker, colour) in looks.items():
         members = sorted((point for point in points if point.family == family), key=lambda point: point.latency_ms)
         axes.plot(
             *_place(members, floor),
@@ -92,7 +93,7 @@ def _known(axes: Axes, points: Sequence[Point], floor: float) -> None:
             markerfacecolor="white",
             markeredgewidth=1.5,
             zorder=3,
-            label=family,
+            label=family if members else "_",
             clip_on=False,
         )
 

@@ -60,7 +60,7 @@ def scheduler_class(name: str) -> Any:  # noqa: ANN401
 
 def build_scheduler(info: SchedulerInfo) -> Any:  # noqa: ANN401
     """Returns a new scheduler with the given class and configuration."""
-    config = {key: float(value) if value in ("inf", "-inf") else value for key, value in info.config.items()}  # type: ignore[arg-type]
+    config = {key: float(value) if value in ("inf", "-inf") else value for key, value in info.config.items()}
     return scheduler_class(info.name).from_config(config)
 
 

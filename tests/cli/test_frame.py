@@ -37,7 +37,7 @@ def test_help_of_a_verb_gives_an_example(verb: str, run: Run) -> None:
     [
         (("front", "nosuch"), "shipped studies"),
         (("show", "nosuch.json"), "Check the path"),
-        (("profile", "nosuch/folder", "--no-times"), "`source` must be"),
+        (("profile", "demo:nosuch", "--no-times"), "an embedded model"),
         (("export", "demo", "--pick", "best"), "`pick` must be knee or trial:N"),
     ],
 )

@@ -57,7 +57,7 @@ def test_order_goes_on_over_blocks() -> None:
 
 
 def test_the_scheduler_is_as_before() -> None:
-    scheduler: Any = DDIMScheduler()  # type: ignore[no-untyped-call]
+    scheduler: Any = DDIMScheduler()
     before, signature = dict(vars(scheduler)), inspect.signature(scheduler.step)
     with pytest.raises(KeyboardInterrupt), watched_loop(scheduler, HostClock(CPU)):
         assert inspect.signature(scheduler.step) == signature

@@ -83,7 +83,7 @@ class AutoencoderStage(Stage):
     def finish(self) -> Path:
         """Writes the autoencoder's folder, float16, scaled so that latents have unit variance."""
         generator = torch.Generator(self.device).manual_seed(self.recipe.seed)
-        batches = (self.draw(self.recipe.autoencoder_batch, generator) for _ in range(16))
+        batches = (self.draw(self.recipe.autoencoder_batch, generator) for _ in range(4))
         latents = torch.cat([self.network.encode(images).latents for images in batches])
         self.network.register_to_config(scaling_factor=round(1 / float(latents.std()), 6))
         with whole_folder(self.out / self.name) as folder:

@@ -36,7 +36,7 @@ class DiffusionStage(Stage):
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             self.networks = nn.ModuleDict(self.build()).to(device).eval()  # no dropout but the conditions' own
-        blend = get_ema_multi_avg_fn(recipe.decay)  # type: ignore[no-untyped-call]
+        blend = get_ema_multi_avg_fn(recipe.decay)
         self.average = AveragedModel(self.networks, multi_avg_fn=blend)
         self.optimizer = torch.optim.AdamW(self.networks.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
 
