@@ -64,13 +64,18 @@ def known(pipe: Any, steps: int) -> Iterator[Named]:  # noqa: ANN401
 
 def ours(found: Front) -> Iterator[Named]:
     """Yields the study's front, without the known policies on it."""
-    trials = [point for point in found.points if not point.trial.known]
+    trials = [point for point in found.points if not point.trial.known and not is_plain(point.policy)]
     best = {point.trial.number for point in found.best}
     near = _front_of(trials)
     for point in trials:
         if point.trial.number in best | near:
             family = "found" if point.trial.family == "searched" else "starting"
             yield f"trial {point.trial.number}", family, "", point.policy
+
+
+def is_plain(policy: Policy) -> bool:
+    """Whether every step computes: fewer steps by some solver, whoever proposed it."""
+    return policy.nfe == policy.T and not policy.masks
 
 
 def _front_of(points: list[Any]) -> set[int]:

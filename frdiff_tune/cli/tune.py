@@ -58,7 +58,7 @@ like, the same command goes on where it was.
         console.print(f"\n{sentence}", markup=False)
     console.print("\nNext:", style="bold")
     for command, purpose in next_commands(study):
-        console.print(f"  {command}  [dim]{purpose}[/dim]", soft_wrap=True)
+        console.print(f"  {command}\n      [dim]{purpose}[/dim]", soft_wrap=True)
 
 
 def _watch(study: Study, trials: int | None, minutes: float | None) -> Watch:

@@ -51,7 +51,7 @@ def export_json(export: Export, path: Path) -> dict[str, Any]:
 def study_title(study: Study, machine: str) -> str:
     """Returns what stands above a study's figure."""
     call = study.file.call
-    return f"{study.name}: {study.file.model.source}, {call.num_inference_steps} steps, batch {call.batch}\n{machine}"
+    return f"{study.name}: {study.file.model.source}, reference with {call.num_inference_steps} steps\n{machine}"
 
 
 def draw_front(study: Study, found: Front, path: Path, policy: Policy | None = None) -> Path:

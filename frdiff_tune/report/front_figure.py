@@ -113,7 +113,7 @@ def _chosen(axes: Axes, points: Sequence[Point], floor: float, chosen: int | Non
         ring: dict[str, Any] = {"markersize": 13, "markerfacecolor": "none", "markeredgecolor": CHOSEN, "markeredgewidth": 2.2}
         axes.plot([x], [y], "o", zorder=7, label="chosen", clip_on=False, **ring)
         axes.annotate(
-            f"trial {point.number}: {reference_ms / point.latency_ms:.2g}× faster, LPIPS {point.lpips:.2g}",
+            f"trial {point.number}: {reference_ms / point.latency_ms:.2f}× faster, LPIPS {point.lpips:.2g}",
             (x, y),
             xytext=NOWHERE_BETTER,
             textcoords="axes fraction",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from frdiff_tune.report.words import describe, solver
 
 if TYPE_CHECKING:
+    from frdiff_tune.policy import Policy
     from frdiff_tune.search import Front, TrialOutcome
 
 SEARCHED = "searched"
@@ -52,11 +53,24 @@ class Point:
 
 
 def points_of(found: Front) -> tuple[Point, ...]:
-    """Returns what a study has measured, each policy once, described in words."""
+    """Returns what a study has measured, each policy once, described in words.
+
+    A proposal of the sampler that turns out to be nothing but fewer steps counts as that known policy.
+    """
     return tuple(
-        replace(point_of(point.trial, point.on_front, describe(point.policy)), within_limits=point.within_limits)
+        replace(
+            point_of(point.trial, point.on_front, describe(point.policy)),
+            family=true_family(family_of(point.trial), point.policy),
+            within_limits=point.within_limits,
+        )
         for point in found.points
     )
+
+
+def true_family(family: str, policy: Policy) -> str:
+    """Returns the family, or that of fewer steps for a policy that neither reuses, mixes nor jumps."""
+    plain = not policy.masks and all(lam == 1 for lam in policy.mixing)
+    return f"{FEWER}, {solver(policy.sampling.scheduler.name)}" if plain and family != REFERENCE else family
 
 
 def points_so_far(outcomes: Sequence[TrialOutcome]) -> tuple[Point, ...]:

@@ -85,7 +85,7 @@ def quality_line(quality: Quality) -> str:
 def machine_line(machine: Machine) -> str:
     """Returns the machine in one line: device, numbers' type, batch, resolution, versions."""
     name = machine.cpu if machine.device == "cpu" and machine.cpu else machine.device
-    cores = f" ({machine.cores} cores)" if machine.cores and machine.device == "cpu" else ""
+    cores = f" ({machine.cores} core{'s' if machine.cores > 1 else ''})" if machine.cores and machine.device == "cpu" else ""
     size = f", {machine.width}x{machine.height} px" if machine.width and machine.height else ""
     return f"{name}{cores}, {machine.dtype}, batch {machine.batch}{size}, torch {machine.torch}, {machine.compile}"
 

@@ -87,15 +87,18 @@ def _open(source: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
 def _quietly(cls: Any, folder: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
     """Loads an embedded model without progress bars or remarks about its small autoencoder."""
     from diffusers.utils import logging
+    from transformers.utils import logging as text_logging
 
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    for talker in (logging, text_logging):
+        talker.disable_progress_bar()
     try:
         return cls.from_pretrained(folder, **options)
     finally:
         logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
+        for talker in (logging, text_logging):
+            talker.enable_progress_bar()
 
 
 def _factory(source: str) -> Any:  # noqa: ANN401

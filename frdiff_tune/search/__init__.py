@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         search_cases,
     )
     from frdiff_tune.search.space import Space
+    from frdiff_tune.search.space_file import SpaceFile
     from frdiff_tune.search.starting import StartingPoint, starting_points
     from frdiff_tune.search.study import Study, load_space, load_study
     from frdiff_tune.search.tuning import Preparing, tune
@@ -33,6 +34,7 @@ _PLACES = {
     "Point": "pareto",
     "Preparing": "tuning",
     "Space": "space",
+    "SpaceFile": "space_file",
     "StartingPoint": "starting",
     "Study": "study",
     "TrialOutcome": "outcome",
@@ -65,6 +67,7 @@ __all__ = [
     "Point",
     "Preparing",
     "Space",
+    "SpaceFile",
     "StartingPoint",
     "Study",
     "TrialOutcome",

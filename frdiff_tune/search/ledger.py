@@ -105,4 +105,5 @@ class Ledger:
 
 def _read(text: str) -> Measurement:
     values: dict[str, Any] = json.loads(text)
-    return Measurement(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    values |= {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+    return Measurement(**values)

@@ -45,4 +45,4 @@ def _spaced(name: str) -> bool:
     cls: Any = getattr(diffusers, name, None)
     if not (isinstance(cls, type) and issubclass(cls, diffusers.SchedulerMixin)):
         raise SpaceError(f"`steps.scheduler` must name schedulers of diffusers but got {name!r}. Use `DDIMScheduler`.")
-    return "timestep_spacing" in inspect.signature(cls.__init__).parameters
+    return "timestep_spacing" in inspect.signature(cls).parameters

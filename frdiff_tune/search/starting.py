@@ -21,7 +21,7 @@ DENSE_EARLY = (
     (12, 1.6), (8, 1.9), (17, 1.6), (10, 1.6), (25, 1.3), (14, 1.9), (6, 1.9), (20, 1.6), (10, 2.2), (12, 1.3),
     (17, 1.3), (8, 1.6), (14, 1.6), (20, 1.3), (6, 1.6), (25, 1.6), (12, 1.9), (10, 1.9), (8, 2.2), (17, 1.9),
 )  # fmt: skip
-"""Number of keyframes and exponent, the most promising first."""
+"""Number of keyframes of 50 steps and exponent, the most promising first; of longer and shorter runs in proportion."""
 FORECAST = ((25, 1.3, 1), (30, 1.3, 1), (20, 1.3, 1))
 """The same with an order: extrapolation pays where keyframes are dense."""
 FEWER = (0.4, 0.2, 0.6, 0.26, 0.14, 0.3, 0.8, 0.5)
@@ -124,7 +124,8 @@ def _dense_early(space: Space) -> Iterator[StartingPoint]:
     forecast = iter(FORECAST if 1 in space.file.forecast.order else ())
     for turn, (n, p, order) in enumerate(held):
         sets = [(n, p, order)] + ([found] if turn % 5 == 4 and (found := next(forecast, None)) else [])
-        for size, power, degree in sets:
+        for of_fifty, power, degree in sets:
+            size = round(of_fifty * T / 50)
             if least <= size <= min(most, T) and degree in space.file.forecast.order:
                 yield _point(space, "starting: dense-early", power_law(T, size, power), T, **{"forecast.order": degree})
 

@@ -162,7 +162,7 @@ class Run:
             if not isinstance(error, Exception):
                 storage.enqueue_again(self.optuna_study, frozen)
             raise
-        return TrialOutcome.read(self.optuna_study.trials[trial.number])
+        return TrialOutcome.read(self.optuna_study.get_trials(deepcopy=False)[trial.number])
 
     def _ask(self, points: tuple[StartingPoint, ...]) -> Trial:
         """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of
+from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of, true_family
+from tests.report.toy import toy_policy
 
 
 def point(number: int, family: str, lpips: float = 0.01) -> Point:
@@ -22,3 +23,9 @@ def test_families_come_in_the_order_of_their_first_trial() -> None:
     points = [point(number, name) for number, name in enumerate(names)]
     assert families(points) == ("known: jump", "known: FRDiff", "starting: early")
     assert [p.known for p in points] == [False, True, True, True, True, False]
+
+
+def test_plain_fewer_steps_are_a_known_policy_whoever_proposed_them() -> None:
+    jumps = toy_policy("1100", mixing=(1.0, 1.0, 0.0, 0.0))
+    assert true_family(SEARCHED, toy_policy("1111", "UniPCMultistepScheduler")) == "known: fewer steps, UniPC"
+    assert (true_family(SEARCHED, jumps), true_family(REFERENCE, toy_policy("11"))) == (SEARCHED, REFERENCE)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from frdiff_tune.measure import Case, Measurement
 from frdiff_tune.policy import Latency, Policy
-from frdiff_tune.search import Study, load_study, search_cases
+from frdiff_tune.search import SpaceFile, Study, load_study, search_cases
 
 BLOCK = 2  # cases per block
 COUNT = 4  # cases of a study
@@ -75,7 +75,14 @@ def study_at(folder: Path, name: str = "demo", **search: Any) -> Study:  # noqa:
             "cases": study.file.cases.model_copy(update={**counts, **(files if name == "demo-dit" else {})}),
         }
     )
-    return replace(study, file=file)
+    return replace(study, file=file, space=small(study.space))
+
+
+def small(space: SpaceFile) -> SpaceFile:
+    """Returns a space with a quarter of the parameters and two solvers, so that a proposal takes milliseconds."""
+    keyframes = space.keyframes.model_copy(update={"count": (4, 14)})
+    steps = space.steps.model_copy(update={"scheduler": space.steps.scheduler[:2], "spacing": ("trailing",)})
+    return space.model_copy(update={"keyframes": keyframes, "steps": steps})
 
 
 def recorded(study: Study, pipe: Any, before: Callable[[Policy, int], None] = lambda policy, b: None) -> Recorded:  # noqa: ANN401

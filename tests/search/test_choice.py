@@ -1,0 +1,88 @@
+"""Fronts, hypervolume and the choice of a point, on numbers worked by hand."""
+
+import json
+from math import log10
+
+import pytest
+
+from frdiff_tune.errors import LimitError, StudyError
+from frdiff_tune.measure import Interval
+from frdiff_tune.policy import Latency
+from frdiff_tune.runtime import full_policy
+from frdiff_tune.search import Front, Pick, Point, TrialOutcome, hypervolume, knee, pick
+from frdiff_tune.search.pareto import FLOOR, non_dominated
+from tests.tiny import tiny_dit
+
+POLICY = full_policy(tiny_dit(), 4)
+
+
+def outcome(number: int, latency_ms: float, lpips: float, family: str = "searched") -> TrialOutcome:
+    exact = Interval(lpips, lpips, lpips)
+    time = Interval(latency_ms, latency_ms, latency_ms)
+    return TrialOutcome(number, family, "", 4, time, exact, exact, exact, exact, exact, 16, 0, {})
+
+
+def shown(*figures: tuple[float, float], limit: float = 1.0) -> Front:
+    outcomes = [outcome(i, latency, lpips) for i, (latency, lpips) in enumerate(figures)]
+    best = {found.number for found in non_dominated(outcomes)}
+    points = tuple(Point(o, POLICY, o.number in best, o.lpips.value <= limit) for o in outcomes)
+    return Front(points, Latency(median_ms=100.0, low_ms=99.0, high_ms=101.0, count=3))
+
+
+FIGURES = ((100.0, 0.0), (60.0, 0.001), (50.0, 0.002), (55.0, 0.004), (20.0, 0.04), (10.0, 0.2))
+
+
+def test_non_dominated_by_hand() -> None:
+    assert [point.trial.number for point in shown(*FIGURES).best] == [5, 4, 2, 1, 0]
+    twins = [outcome(0, 5.0, 0.1), outcome(1, 5.0, 0.1)]
+    assert [found.number for found in non_dominated(twins)] == [0]
+
+
+def test_hypervolume_by_hand() -> None:
+    assert hypervolume([(0.005, 0.5)]) == pytest.approx(0.5)
+    assert hypervolume([(0.005, 0.5), (0.0005, 0.8)]) == pytest.approx(0.5 + 0.2)
+    assert hypervolume([(0.005, 0.5), (0.006, 0.6)]) == pytest.approx(0.5)
+    assert hypervolume([(0.1, 0.1), (0.001, 1.2)]) == 0.0
+    assert hypervolume([(0.0, 0.0)]) == pytest.approx(log10(0.05) - log10(FLOOR))
+    assert shown((50.0, 0.005)).volume(shown((50.0, 0.005)).best) == pytest.approx(0.5)
+
+
+def test_the_fastest_under_a_quality_bound_and_the_finest_under_a_time_bound() -> None:
+    found = shown(*FIGURES)
+    assert pick(found, Pick(max_lpips=0.004)).trial.number == 2
+    assert pick(found, Pick(max_lpips=0.05)).trial.number == 4
+    assert pick(found, Pick(max_latency_ms=60.0)).trial.number == 1
+    assert pick(found, Pick(max_lpips=0.05, max_latency_ms=60.0)).trial.number == 4
+    assert pick(found, Pick.parse("trial:3")).trial.number == 3
+    assert pick(shown(*FIGURES, limit=0.003), Pick(max_latency_ms=50.0)).trial.number == 2
+
+
+def test_the_knee_is_farthest_below_the_chord() -> None:
+    found = shown((100.0, 1e-5), (90.0, 5e-5), (30.0, 1e-4), (20.0, 0.05), (10.0, 0.1))
+    assert knee(found.points).trial.number == 2
+    assert pick(found).trial.number == 2
+    assert knee(shown((10.0, 0.1), (20.0, 0.2)).points).trial.number == 0
+
+
+def test_an_empty_choice_says_which_limit_and_by_how_much() -> None:
+    found = shown((60.0, 0.004), (20.0, 0.04))
+    with pytest.raises(LimitError, match="`max_lpips` must be at least 0.004, .* but got 0.001. Loosen it by 0.003"):
+        pick(found, Pick(max_lpips=0.001))
+    with pytest.raises(LimitError, match="`max_latency_ms` must be at least 20, .* but got 15. Loosen it by 5 ms"):
+        pick(found, Pick(max_latency_ms=15.0))
+    with pytest.raises(LimitError, match="at least 60, the least that was measured with LPIPS up to 0.01"):
+        pick(found, Pick(max_lpips=0.01, max_latency_ms=30.0))
+    with pytest.raises(LimitError, match="limits must leave a point but none of 2 trials keeps them; the finest, trial 0"):
+        pick(shown((60.0, 0.004), (20.0, 0.04), limit=0.001))
+    assert LimitError.exit_code == 5
+
+
+def test_a_pick_that_names_nothing_is_explained() -> None:
+    with pytest.raises(StudyError, match="`pick` must be knee or trial:N but got 'best'"):
+        Pick.parse("best")
+    with pytest.raises(StudyError, match="`pick` must name a finished trial but got 9"):
+        pick(shown((60.0, 0.004)), Pick(trial=9))
+
+
+def test_params_of_an_outcome_are_json() -> None:
+    assert json.loads(json.dumps(dict(outcome(0, 1.0, 0.1).params))) == {}

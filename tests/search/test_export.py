@@ -1,0 +1,84 @@
+"""Export with real measurements on a tiny pipeline: figures of held-out cases, limits, and no file where they break."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frdiff_tune.errors import LimitError
+from frdiff_tune.policy import Policy
+from frdiff_tune.search import Pick, Study, TrialOutcome, estimate, export_policy, front, held_out_cases, search_cases, tune
+from tests.search.recorded import COUNT, study_at
+from tests.tiny import tiny_dit
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Any]:
+    """A short study of a tiny pipeline, measured for real: eight steps, so that it takes seconds."""
+    folder = tmp_path_factory.mktemp("export")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRDIFF_TUNE_CACHE", str(folder / "cache"))
+        study = study_at(folder, "demo-dit", trials=7, limits=())
+        call = study.file.call.model_copy(update={"num_inference_steps": 8})
+        study = replace(study, file=study.file.model_copy(update={"call": call}))
+        pipe = tiny_dit("v_prediction")
+        found = [event for event in tune(study, pipe=pipe) if isinstance(event, TrialOutcome)]
+    assert len(found) >= 7
+    assert found[0].lpips.value == 0.0
+    assert not hasattr(pipe.transformer, "forward") or "forward" not in vars(pipe.transformer)
+    return study, pipe
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRDIFF_TUNE_CACHE", str(tmp_path))
+
+
+def test_the_file_says_what_was_measured_where_and_by_whom(measured: tuple[Study, Any], tmp_path: Path) -> None:
+    study, pipe = measured
+    steps: Any = export_policy(study, "trial:1", tmp_path / "policy.json", pipe=pipe)
+    policy = Policy.load(tmp_path / "policy.json")
+    assert policy == steps.policy
+    assert policy.digest == front(study).points[1].policy.digest
+    assert policy.measured is not None and policy.machine is not None and policy.provenance is not None
+    assert (policy.measured.held_out, policy.measured.case_count, policy.measured.within_limits) == (True, COUNT, None)
+    assert {row.statistic for row in policy.measured.quality} == {"mean", "median", "p90", "flips"}
+    assert (policy.provenance.study, policy.provenance.trial, policy.provenance.sampler) == ("demo-dit", 1, "auto")
+    assert policy.provenance.parameters == front(study).points[1].trial.params
+    assert policy.model.source == "demo:emoji-dit"
+    assert (policy.machine.batch, policy.machine.height) == (1, 32)
+
+
+def test_a_limit_that_held_out_cases_break_writes_no_file_unless_forced(measured: tuple[Study, Any], tmp_path: Path) -> None:
+    study, pipe = measured
+    path = tmp_path / "policy.json"
+    worst = max(front(study).points, key=lambda point: point.trial.lpips.value)
+    wanted = Pick(trial=worst.trial.number, max_lpips=1e-9)
+    with pytest.raises(LimitError, match="`lpips` reaches .* above 1e-09.*--force"):
+        export_policy(study, wanted, path, pipe=pipe)
+    assert not path.exists()
+    forced = export_policy(study, wanted, path, pipe=pipe, force=True)
+    assert len(forced.broken) == 1
+    written = Policy.load(path).measured
+    assert written is not None and written.within_limits is False
+    kept = export_policy(study, Pick(trial=worst.trial.number, max_lpips=1.0), path, pipe=pipe).policy.measured
+    assert kept is not None and kept.within_limits is True
+
+
+def test_held_out_cases_share_no_seed_with_the_search(measured: tuple[Study, Any]) -> None:
+    study, pipe = measured
+    held_out = held_out_cases(study, pipe, seeds=3)
+    assert len(held_out) == 3 * COUNT
+    assert not {case.seed for case in held_out} & {case.seed for case in search_cases(study, pipe)}
+
+
+def test_the_estimate_counts_pictures(measured: tuple[Study, Any]) -> None:
+    study, pipe = measured
+    said = estimate(study, pipe)
+    assert (said.trials, said.pictures) == (7, COUNT * 8)
+    assert said.minutes > 0
+    assert said.megabytes > 0
+    short = estimate(study, pipe, trials=10_000_000, minutes=0.5)
+    assert short.minutes <= 0.5
+    assert short.trials < 10_000_000
