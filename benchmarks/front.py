@@ -3,9 +3,10 @@
     python -m benchmarks.front demo demo-dit --seeds 3 --readme
 
 Every policy draws the same held-out pictures (each prompt with so many seeds); LPIPS is against the full-step reference of
-the same seed, latency is the whole call, timed in turn with a short anchor run. A solver and spacing of fewer steps is
-first screened on 16 pictures at every step count; it is measured in full at a count where its mean LPIPS is at most twice
-that of the best there. Raw rows are kept under runs/, so that a run that was stopped goes on.
+the same seed, latency is the whole call, timed in turn with a short anchor run. Solvers and
+spacings of fewer steps are first screened on 16 pictures at two step counts; those whose mean LPIPS comes within 1.5 times
+the best at either are measured in full at all counts. All LPIPS are taken first, then all times. Raw values are kept under
+runs/, so that a run that was stopped goes on; ``--only known`` measures what needs no tuned study.
 """
 
 import argparse
@@ -27,27 +28,31 @@ from frdiff_tune.search.solvers import runnable
 from frdiff_tune.search.study import Study, load_study
 
 STEPS = (4, 6, 8, 10, 12, 15, 20, 25, 30, 40)
+SCREENED = (12, 25)
 SPACINGS = ("trailing", "leading", "linspace")
 INTERVALS = (2, 3, 5)
 LEVELS = (0.001, 0.003, 0.01)
-SCREEN = 2.0  # times the best mean LPIPS at the same step count, on the screening pictures
+SCREEN = 1.5  # times the best mean LPIPS at the same step count, on the screening pictures
+RAW = Path("runs/benchmarks/front")
 RESULTS = Path(__file__).parent / "results"
 
 Named = tuple[str, str, str, Policy]  # name, family, group, policy
 
 
 def fewer_steps(held_out: HeldOut, solvers: dict[str, Any]) -> Iterator[Named]:
-    """Yields fewer steps by the solvers that the screening leaves at each step count."""
-    for steps in STEPS:
-        policies = {label: full_policy(held_out.pipe, steps, scheduler=solver) for label, solver in solvers.items()}
+    """Yields fewer steps, at every count, by the solvers that the screening leaves."""
+    pipe, left = held_out.pipe, set()
+    for steps in SCREENED:
         screened = {
-            label: mean(held_out.measure(label, "fewer steps", label, policy, parts=1).lpips)
-            for label, policy in policies.items()
+            label: mean(held_out.distances(full_policy(pipe, steps, scheduler=solver), parts=1))
+            for label, solver in solvers.items()
         }
-        best = min(screened.values())
-        for label, policy in policies.items():
-            if screened[label] <= SCREEN * best:
-                yield f"{label}, {steps} steps", "fewer steps", label, policy
+        print(f"screened at {steps} steps:", {label: round(value, 5) for label, value in screened.items()}, flush=True)
+        left |= {label for label, value in screened.items() if value <= SCREEN * min(screened.values())}
+    for label in sorted(left):
+        for steps in STEPS:
+            policy = full_policy(pipe, steps, scheduler=solvers[label])
+            yield f"{label}, {steps} steps", "fewer steps", label, policy
 
 
 def known(pipe: Any, steps: int) -> Iterator[Named]:  # noqa: ANN401
@@ -91,11 +96,12 @@ def _front_of(points: list[Any]) -> set[int]:
 def measure(study: Study, seeds: int) -> dict[str, Any]:
     """Returns all rows of a study and what follows from them, as JSON values."""
     pipe = open_pipeline(study)
-    held_out = HeldOut(study, pipe, seeds, Path("runs/benchmarks/front"))
-    reference = sorted(held_out.reference_row())
-    solvers = runnable(pipe, study.space.steps.scheduler, SPACINGS)
-    rows = [_told(held_out.measure(*named)) for named in _all(study, held_out, solvers)]
-    middle = reference[len(reference) // 2]
+    held_out = HeldOut(study, pipe, seeds, RAW)
+    everything = list(_all(study, held_out))
+    held_out.warm_up()
+    reference = held_out.ratios(None)
+    middle = _median(reference)
+    rows = [held_out.row(*named) for named in everything]
     latency = [_median(row.ratios) / middle for row in rows]
     anchor_ms = held_out.anchor_ms()
     held_out.bench.close()
@@ -114,18 +120,18 @@ def measure(study: Study, seeds: int) -> dict[str, Any]:
     }
 
 
-def _all(study: Study, held_out: HeldOut, solvers: dict[str, Any]) -> Iterator[Named]:
+def _all(study: Study, held_out: HeldOut, only_known: bool = False) -> Iterator[Named]:
+    """Yields every policy once, its LPIPS measured."""
+    solvers = runnable(held_out.pipe, study.space.steps.scheduler, SPACINGS)
+    sources = [fewer_steps(held_out, solvers), known(held_out.pipe, held_out.steps)]
     seen: set[str] = set()
-    for source in (ours(front(study)), known(held_out.pipe, held_out.steps), fewer_steps(held_out, solvers)):
+    for source in sources if only_known else [*sources, ours(front(study))]:
         for named in source:
             if named[3].digest not in seen:
                 seen.add(named[3].digest)
+                lpips = mean(held_out.distances(named[3]))
+                print(f"{named[1]:12s} {named[0]:48s} NFE {named[3].nfe:3d}  LPIPS {lpips:.5f}", flush=True)
                 yield named
-
-
-def _told(row: Row) -> Row:
-    print(f"{row.family:12s} {row.name:44s} NFE {row.nfe:3d}  LPIPS {mean(row.lpips):.5f}", flush=True)
-    return row
 
 
 def _median(values: tuple[float, ...]) -> float:
@@ -154,9 +160,14 @@ def main() -> None:
     parser.add_argument("studies", nargs="+", help="bare names or paths; each must have been tuned")
     parser.add_argument("--seeds", type=int, default=3, help="seeds per held-out prompt")
     parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
+    parser.add_argument("--only", choices=["known"], help="measure the LPIPS of known policies, ahead of the rest")
     given = parser.parse_args()
     tables = []
     for name in given.studies:
+        if given.only:
+            study = load_study(name)
+            list(_all(study, HeldOut(study, open_pipeline(study), given.seeds, RAW), only_known=True))
+            continue
         result = measure(load_study(name), given.seeds)
         RESULTS.mkdir(exist_ok=True)
         stem = RESULTS / f"front-{result['study']}"

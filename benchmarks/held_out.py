@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from frdiff_tune.measure import Lpips, blocks, call_arguments, cases_digest, pipe_device, render, time_interleaved, warm_up
 from frdiff_tune.measure.bench import Bench, Contender
+from frdiff_tune.measure.picture import Pictures
 from frdiff_tune.measure.references import references
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import full_policy
@@ -31,7 +33,7 @@ class Row:
         steps: Step count.
         nfe: Steps that call the network.
         lpips: LPIPS per held-out picture.
-        ratios: Latency over the anchor's, per timed pair; empty if it was only screened.
+        ratios: Latency over the anchor's, per timed pair.
     """
 
     name: str
@@ -63,47 +65,52 @@ class HeldOut:
         self.lpips = Lpips(self.device)
         self.parts = blocks(self.cases, QUALITY_BATCH)
         self.anchor = Contender(self.bench, full_policy(pipe, ANCHOR_STEPS), ANCHOR_STEPS)
-        self.pictures = list(references(self.bench, self.parts, self.steps, self.call, cache_folder()))
         self.file = folder / f"{study.name}-{cases_digest(self.cases)[:12]}.jsonl"
-        self.rows = {tuple(key): Row(**_tuples(row)) for key, row in self._read()}
+        self.kept: dict[str, list[float]] = dict(self._read())
 
-    def _read(self) -> Iterator[tuple[Any, Any]]:
+    @cached_property
+    def pictures(self) -> list[Pictures]:
+        """The reference pictures, block by block."""
+        return list(references(self.bench, self.parts, self.steps, self.call, cache_folder()))
+
+    def _read(self) -> Iterator[tuple[str, list[float]]]:
         if self.file.is_file():
-            yield from (json.loads(line) for line in self.file.read_text().splitlines())
+            yield from (tuple(json.loads(line)) for line in self.file.read_text().splitlines())
 
-    def measure(self, name: str, family: str, group: str, policy: Policy, parts: int | None = None) -> Row:
-        """Returns a policy's row: all cases and its latency, or the LPIPS of the first ``parts`` blocks alone.
+    def _keep(self, key: str, values: list[float]) -> tuple[float, ...]:
+        self.kept[key] = values
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a") as file:
+            file.write(json.dumps([key, values]) + "\n")
+        return tuple(values)
 
-        Arguments:
-            name: What it is, for tables.
-            family: See ``Row``.
-            group: See ``Row``.
-            policy: The policy.
-            parts: Blocks of cases to screen with; None: all, and the latency.
-        """
-        key = (policy.digest, parts or 0)
-        if key not in self.rows:
-            candidate = Contender(self.bench, policy, 0)
-            chosen = list(zip(self.parts, self.pictures, strict=True))[:parts]
-            distances = [d for block, seen in chosen for d in self.lpips(render(candidate, block, self.call), seen)]
-            ratios = () if parts else tuple(self._ratios(candidate))
-            row = Row(name, family, group, policy.sampling.num_inference_steps, policy.nfe, tuple(distances), ratios)
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("a") as file:
-                file.write(json.dumps([key, asdict(row)]) + "\n")
-            self.rows[key] = row
-        kept = self.rows[key]
-        return Row(name, family, group, kept.steps, kept.nfe, kept.lpips, kept.ratios)
+    def distances(self, policy: Policy, parts: int | None = None) -> tuple[float, ...]:
+        """Returns a policy's LPIPS per picture, of the first ``parts`` blocks or of all."""
+        candidate, found = Contender(self.bench, policy, 0), []
+        for b, block in enumerate(self.parts[:parts]):
+            key = f"lpips {policy.digest} {b}"
+            if key not in self.kept:
+                self._keep(key, list(self.lpips(render(candidate, block, self.call), self.pictures[b])))
+            found += self.kept[key]
+        return tuple(found)
 
-    def reference_row(self) -> tuple[float, ...]:
-        """Returns the reference's latency over the anchor's, per timed pair."""
-        bare = Contender(self.bench, None, self.steps)
+    def ratios(self, policy: Policy | None) -> tuple[float, ...]:
+        """Returns the latency over the anchor's, per timed pair, of a policy or of the bare reference."""
+        key = f"ratios {policy.digest if policy else 'reference'}"
+        if key not in self.kept:
+            candidate = Contender(self.bench, policy, self.steps)
+            pairs = time_interleaved(candidate, self.anchor, self._arguments, range(PAIRS), self.device)
+            return self._keep(key, [pair.first.total_ms / pair.second.total_ms for pair in pairs])
+        return tuple(self.kept[key])
+
+    def row(self, name: str, family: str, group: str, policy: Policy) -> Row:
+        """Returns a policy's row; see ``Row`` for the arguments."""
+        steps, nfe = policy.sampling.num_inference_steps, policy.nfe
+        return Row(name, family, group, steps, nfe, self.distances(policy), self.ratios(policy))
+
+    def warm_up(self) -> None:
+        """Runs the anchor until its times agree."""
         warm_up(self.anchor, self._arguments, self.device)
-        return tuple(self._ratios(bare))
-
-    def _ratios(self, candidate: Contender) -> Iterator[float]:
-        for pair in time_interleaved(candidate, self.anchor, self._arguments, range(PAIRS), self.device):
-            yield pair.first.total_ms / pair.second.total_ms
 
     def anchor_ms(self) -> float:
         """Returns the anchor's latency now, the median of nine calls, in ms."""
@@ -114,10 +121,6 @@ class HeldOut:
     def _arguments(self, i: int) -> dict[str, Any]:
         chosen = [self.cases[(i * self.batch + j) % len(self.cases)] for j in range(self.batch)]
         return {**self.call, **call_arguments(chosen)}
-
-
-def _tuples(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
 
 
 def mean(values: Sequence[float]) -> float:
