@@ -1,6 +1,6 @@
 """One finished trial: what was tried, and what was measured of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -75,6 +75,14 @@ class TrialOutcome:
             duplicate_of=kept.get("duplicate_of"),
             **figures,
         )
+
+
+def distinct(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Returns finished trials without those whose policy an earlier one had; two workers may propose the same at once."""
+    first: dict[str, FrozenTrial] = {}
+    for trial in trials:
+        first.setdefault(trial.user_attrs["digest"], trial)
+    return list(first.values())
 
 
 def attributes(result: Result, digest: str, reference_ms: float) -> dict[str, Any]:

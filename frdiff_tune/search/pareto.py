@@ -10,7 +10,7 @@ from frdiff_tune.errors import StudyError
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.search import storage
 from frdiff_tune.search.ledger import Ledger
-from frdiff_tune.search.outcome import TrialOutcome
+from frdiff_tune.search.outcome import TrialOutcome, distinct
 from frdiff_tune.search.study import Study
 
 FLOOR = 1e-5
@@ -73,8 +73,8 @@ def front(study: Study) -> Front:
     """
     opened = storage.open_storage(study.file.search.storage, create=False)
     found = storage.find_study(study, opened)
-    finished = [trial for trial in found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
-    outcomes = [TrialOutcome.read(trial) for trial in finished if "duplicate_of" not in trial.user_attrs]
+    finished = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    outcomes = [TrialOutcome.read(trial) for trial in distinct(finished)]
     ledger = Ledger(opened.engine)
     best = {outcome.number for outcome in non_dominated(outcomes)}
     reference = found.user_attrs.get("frdiff:reference_latency")

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.errors import StudyError
+from frdiff_tune.search.ledger import Ledger
 from frdiff_tune.search.samplers import quiet
 from frdiff_tune.search.study import Study
 
 DEFINITION = "frdiff:definition"
 WORKER = "frdiff:worker"
+ATTEMPTS = 5
 AGAIN = "frdiff:again"
 """Attribute of a trial that was broken off and is tried once more."""
 
@@ -38,7 +41,7 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
                 raise StudyError(f"`search.storage` must hold a study but {url!r} is not there. Run `frdiff-tune tune` first.")
             file.parent.mkdir(parents=True, exist_ok=True)
         options: dict[str, Any] = {"connect_args": {"timeout": 60}} if file is not None else {}
-        opened = RDBStorage(url.replace("postgresql://", "postgresql+psycopg://", 1), engine_kwargs=options)
+        opened = _connect(url.replace("postgresql://", "postgresql+psycopg://", 1), options)
         if file is not None:
             _write_ahead(opened)
         return opened
@@ -47,6 +50,23 @@ def open_storage(url: str, *, create: bool = True) -> RDBStorage:
             f"`search.storage` must be a database that can be opened but got {url!r}: {str(error).splitlines()[0]}. "
             f"{_cure(url)}"
         ) from error
+
+
+def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
+    """Opens the database and makes the tables that are missing; tries again while another worker makes the same ones."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for attempt in range(ATTEMPTS):
+        try:
+            opened = RDBStorage(url, engine_kwargs=options)
+            Ledger(opened.engine)
+        except (IntegrityError, ProgrammingError):
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.5)
+        else:
+            return opened
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _write_ahead(opened: RDBStorage) -> None:

@@ -13,7 +13,7 @@ from frdiff_tune.measure import cases_digest, summarise
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.ledger import Ledger, Place
-from frdiff_tune.search.outcome import TrialOutcome, attributes
+from frdiff_tune.search.outcome import TrialOutcome, attributes, distinct
 from frdiff_tune.search.samplers import SAMPLERS
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
@@ -146,8 +146,7 @@ class Run:
 
     def _finished(self) -> list[optuna.trial.FrozenTrial]:
         """Returns the finished trials without repeats."""
-        found = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return [trial for trial in found if "duplicate_of" not in trial.user_attrs]
+        return distinct(self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
     def _trial(self, points: tuple[StartingPoint, ...]) -> TrialOutcome:
         """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""

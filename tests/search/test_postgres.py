@@ -44,7 +44,7 @@ def test_two_workers_share_a_study(tmp_path: Path, url: str) -> None:
         done = list(pool.map(work, range(2)))
     points = front(study).points
     assert sum(done) >= len(points) >= 12
-    assert len({point.trial.digest for point in points}) >= 11
+    assert len({point.trial.digest for point in points}) == len(points)
 
 
 def test_a_server_that_is_not_there_is_explained(tmp_path: Path) -> None:
