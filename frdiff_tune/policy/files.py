@@ -58,6 +58,7 @@ def write(policy: Policy, path: Path) -> None:
             file.write(dumps(policy))
             file.flush()
             os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         if temporary is not None:
@@ -65,3 +66,10 @@ def write(policy: Policy, path: Path) -> None:
         raise PolicyError(
             f"`{path}` could not be written: {error}. Nothing was changed; free space or choose another path."
         ) from error
+
+
+def _umask() -> int:
+    """Returns the process's umask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

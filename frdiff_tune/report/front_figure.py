@@ -58,6 +58,8 @@ def front_figure(
     axes.plot([reference_ms], [floor], "*", color="black", markersize=13, zorder=6, label="reference", clip_on=False)
     _chosen(axes, points, floor, chosen, reference_ms)
     _frame(axes, points, floor, reference_ms, limits)
+    for line in axes.lines:
+        line.set_in_layout(False)  # unclipped marks of an empty family would stand at the figure's corner
     figure.suptitle(title, x=0.02, ha="left", fontsize=11, fontweight="bold")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5, handletextpad=0.4, labelspacing=0.6)
     return figure

@@ -26,6 +26,12 @@ def test_floats_survive_exactly(tmp_path: Path) -> None:
     assert back.sampling.scheduler.config == {"trained_betas": None}
 
 
+def test_a_file_may_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    toy_policy().save(tmp_path / "policy.json")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "policy.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_file_obeys_the_published_schema(tmp_path: Path) -> None:
     toy_policy().save(tmp_path / "policy.json")
     tree = json.loads((tmp_path / "policy.json").read_text())
