@@ -1,5 +1,6 @@
 """Jumps are reduced NFE: with DDIM they equal the run that walks only the keyframes."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -99,3 +100,25 @@ def test_v_prediction_jumps_in_epsilon(name: str, request: pytest.FixtureRequest
         held = latents_of(applied.use(keyframe_policy(pipe, 20, range(0, 20, 2), mixing=0.0)), pipe)
     assert relative(jumped, plain) < 1e-4
     assert relative(held, plain) > 1e-3, "holding v is another thing than holding epsilon"
+
+
+def test_half_precision_keeps_its_dtype() -> None:
+    """Scores are converted in float32 and handed on in the network's own dtype."""
+    pipe = tiny_sd("v_prediction").to(torch.bfloat16)
+    policy = keyframe_policy(
+        pipe, 10, [0, 1, 3, 6], [0, 0, 0, 0, 0, 0.5, 0, 1, 0.3, 0], groups=["conv", "attention", "guidance"], order=1,
+        variable="epsilon",
+    )
+    dtypes = set()
+    step = pipe.scheduler.step
+
+    def spy(score: Tensor, *args: Any, **kwargs: Any) -> Any:
+        dtypes.add(score.dtype)
+        return step(score, *args, **kwargs)
+
+    pipe.scheduler.step = functools.wraps(step)(spy)
+    with apply_policy(pipe, policy) as applied:
+        picture = render(applied, pipe)
+        assert {group: applied.trace.mask(group) for group in policy.masks} == policy.masks
+    assert torch.isfinite(picture).all()
+    assert dtypes == {torch.bfloat16}
