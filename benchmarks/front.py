@@ -5,8 +5,9 @@
 Every policy draws the same held-out pictures (each prompt with so many seeds); LPIPS is against the full-step reference of
 the same seed, latency is the whole call, timed in turn with a short anchor run. Solvers and
 spacings of fewer steps are first screened on 16 pictures at two step counts; those whose mean LPIPS comes within 1.2 times
-the best at either are measured in full at all counts, but of those that agree within 1 % at both only the first. All LPIPS are taken first, then all times. Raw values are kept under
-runs/, so that a run that was stopped goes on; ``--only known`` measures what needs no tuned study.
+the best at either are measured in full at all counts, but of those that agree within 1 % at both only the first. All LPIPS
+are taken first, then all times. Raw values are kept under runs/, so that a run that was stopped goes on; ``--only known``
+measures what needs no tuned study.
 """
 
 import argparse
