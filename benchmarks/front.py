@@ -28,7 +28,7 @@ from frdiff_tune.search.setting import machine_of, open_pipeline
 from frdiff_tune.search.solvers import runnable
 from frdiff_tune.search.study import Study, load_study
 
-STEPS = (4, 6, 8, 10, 12, 15, 20, 25, 30, 40)
+STEPS = (4, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40, 45, 50)
 SCREENED = (12, 25)
 SPACINGS = ("trailing", "leading", "linspace")
 INTERVALS = (2, 3, 5)
