@@ -99,6 +99,23 @@ class Space:
         """Whether every parameter has a value within its bounds."""
         return all(_within(params[name], distribution) for name, distribution in self.distributions.items())
 
+    def keyframes(self, params: Params) -> tuple[list[int], int]:
+        """Returns the keyframe set that parameters write, and the denoiser steps of the run that it belongs to."""
+        T = self.full(params["num_inference_steps"], params["scheduler"]).T
+        encoding = self.encodings[params["keyframes.encoding"]]
+        return list(encoding.decode({name: params[f"keyframes.{name}"] for name in encoding.parameters}, T)), T
+
+    def with_keyframes(self, params: Params, keyframes: list[int]) -> dict[str, Any]:
+        """Returns the parameters with another keyframe set, or the one nearest to it that the space can write.
+
+        Arguments:
+            params: A value per name of ``distributions``.
+            keyframes: In order, step 0 first, below the run's denoiser steps.
+        """
+        T = self.full(params["num_inference_steps"], params["scheduler"]).T
+        freest = list(self.encodings)[-1] if "keyframes" not in self.encodings else "keyframes"
+        return {**params, **self.gaps(keyframes, T), "keyframes.encoding": freest}
+
     def decode(self, params: Params) -> Policy:
         """Returns the policy of any parameters within their bounds.
 
@@ -110,12 +127,10 @@ class Space:
         """
         steps, scheduler = params["num_inference_steps"], params["scheduler"]
         full = self.full(steps, scheduler)
-        encoding = self.encodings[params["keyframes.encoding"]]
-        numbers = {name: params[f"keyframes.{name}"] for name in encoding.parameters}
         policy = keyframe_policy(
             self.pipe,
             steps,
-            encoding.decode(numbers, full.T),
+            self.keyframes(params)[0],
             mixing=self.mixing.decode(params)(full.T),
             groups=without_nesting(self.groups, (name for name in self.groups if params[f"group.{name}"])),
             order=params["forecast.order"],
@@ -156,9 +171,7 @@ class Space:
         return {
             f"keyframes.{name}": min(max(value, numbers.low), numbers.high)
             for encoding in self.encodings.values()
-            for (name, numbers), value in zip(
-                encoding.parameters.items(), encoding.encode(keyframes, T).values(), strict=True
-            )
+            for (name, numbers), value in zip(encoding.parameters.items(), encoding.encode(keyframes, T).values(), strict=True)
         }
 
 

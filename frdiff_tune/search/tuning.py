@@ -175,7 +175,7 @@ class Run:
         tried = sum(_counts(trial) for trial in everything)
         running = any(trial.state == TrialState.RUNNING for trial in everything)
         search = self.study.file.search
-        self.optuna_study.sampler = SAMPLERS[search.sampler](search.seed, tried, parallel=running)
+        self.optuna_study.sampler = SAMPLERS[search.sampler](search.seed, tried, space=self.space, parallel=running)
         trial = self.optuna_study.ask(self.space.distributions)
         trial.set_user_attr(storage.WORKER, storage.worker())
         return trial

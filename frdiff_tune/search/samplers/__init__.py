@@ -3,6 +3,7 @@
 from frdiff_tune.search.samplers._base import MakeSampler, quiet
 from frdiff_tune.search.samplers.auto import auto
 from frdiff_tune.search.samplers.gp import gp
+from frdiff_tune.search.samplers.local import local
 from frdiff_tune.search.samplers.nsga2 import nsga2
 from frdiff_tune.search.samplers.nsga3 import nsga3
 from frdiff_tune.search.samplers.qmc import qmc
@@ -11,6 +12,7 @@ from frdiff_tune.search.samplers.tpe import tpe
 
 SAMPLERS: dict[str, MakeSampler] = {
     "auto": auto,
+    "local": local,
     "tpe": tpe,
     "nsga2": nsga2,
     "nsga3": nsga3,

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from optuna.samplers import BaseSampler
+
+if TYPE_CHECKING:
+    from frdiff_tune.search.space import Space
 
 
 class MakeSampler(Protocol):
@@ -15,12 +18,13 @@ class MakeSampler(Protocol):
     that was stopped proposes exactly what an uninterrupted one would.
     """
 
-    def __call__(self, seed: int, finished: int, *, parallel: bool = False) -> BaseSampler:
+    def __call__(self, seed: int, finished: int, *, space: "Space", parallel: bool = False) -> BaseSampler:
         """Returns the sampler.
 
         Arguments:
             seed: The study's seed.
             finished: Trials finished so far.
+            space: The study's space.
             parallel: Whether other trials are running, whose neighbourhood is to be avoided.
         """
         ...

@@ -1,10 +1,14 @@
 """Tree-structured Parzen estimator: densities of good and of other trials, parameter by parameter."""
 
 from math import ceil
+from typing import TYPE_CHECKING
 
 from optuna.samplers import BaseSampler, TPESampler
 
 from frdiff_tune.search.samplers._base import proposal_seed, quiet
+
+if TYPE_CHECKING:
+    from frdiff_tune.search.space import Space
 
 STARTUP = 10
 """Random trials before the model; starting points count, so a study with known policies has none."""
@@ -17,12 +21,13 @@ def good_trials(count: int) -> int:
     return min(ceil(0.2 * count), 25)
 
 
-def tpe(seed: int, finished: int, *, parallel: bool = False) -> BaseSampler:
+def tpe(seed: int, finished: int, *, space: "Space", parallel: bool = False) -> BaseSampler:
     """Returns multi-objective TPE with independent parameters; groups, gaps and the solver act nearly separately.
 
     Arguments:
         seed: The study's seed.
         finished: Trials finished so far.
+        space: The study's space; makes no difference here.
         parallel: Whether other trials are running.
 
     References:

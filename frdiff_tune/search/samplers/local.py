@@ -1,0 +1,132 @@
+"""Local search on the front: a neighbour of something that nothing else beats."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from frdiff_tune.search.samplers._base import proposal_seed
+from frdiff_tune.search.samplers.moves import crossed, moved
+
+if TYPE_CHECKING:
+    from frdiff_tune.search.space import Params, Space
+
+CROSSING = 0.3
+"""Chance that a keyframe set is first crossed with that of another one of the front."""
+NEAR = 4
+"""Sets are crossed with others of at most so many keyframes more or less."""
+ELSEWHERE = 0.2
+"""Chance that something else than the keyframes is changed: solver, step count, lam, forecast or groups."""
+WIDTH = 0.12
+"""Standard deviation of a number's move, as a fraction of its range."""
+WORTH = 1.2
+"""Speed-up that a policy must have to be changed further: beside the full run there is little to find."""
+ATTEMPTS = 200
+"""Neighbours that are drawn until one is new."""
+
+
+def local(seed: int, finished: int, *, space: "Space", parallel: bool = False) -> BaseSampler:
+    """Returns Pareto local search with crossing; from the first proposal on it needs something that was measured.
+
+    Arguments:
+        seed: The study's seed.
+        finished: Trials finished so far.
+        space: The study's space.
+        parallel: Whether other trials are running; what they try is not proposed again.
+
+    References:
+        | Pareto Local Optimum Sets in the Biobjective Traveling Salesman Problem: An Experimental Study
+        | (Paquete et al., 2004), https://doi.org/10.1007/978-3-642-17144-4_7
+    """
+    return LocalSampler(space, proposal_seed(seed, finished))
+
+
+class LocalSampler(BaseSampler):
+    """Proposes a neighbour of a measured policy that no other one within the limits beats.
+
+    Most neighbours differ in the keyframe set alone, where a set that is good in one place keeps what makes it good: a
+    keyframe slides, leaves, comes or goes elsewhere, or the sets of two policies of about the same size are joined at a step.
+    Among the front's members each is as likely. What decodes to a policy that was tried is never proposed again.
+
+    Arguments:
+        space: The study's space.
+        seed: Of this one proposal.
+    """
+
+    def __init__(self, space: "Space", seed: int) -> None:
+        self.space = space
+        self.rng = np.random.default_rng(seed)
+        self.random = RandomSampler(seed=seed)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Returns the whole space."""
+        return self.space.distributions
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        """Returns the parameters of a new neighbour; nothing where the parameters are given, or nothing was measured."""
+        if trial.system_attrs.get("fixed_params"):
+            return {}
+        parents = [other.params for other in _parents(study)]
+        if not parents:
+            return {}
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        asked = [other.params for other in running if other.params.keys() == search_space.keys()]
+        tried = {other.user_attrs.get("digest") for other in study.get_trials(deepcopy=False)}
+        tried |= {self.space.decode(params).digest for params in asked}
+        neighbour: dict[str, Any] = {}
+        for _ in range(ATTEMPTS):
+            neighbour = self._neighbour(parents)
+            if self.space.decode(neighbour).digest not in tried:
+                break
+        return neighbour
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:  # noqa: ANN401
+        """Returns a uniform draw."""
+        return self.random.sample_independent(study, trial, param_name, param_distribution)
+
+    def _neighbour(self, parents: Sequence["Params"]) -> dict[str, Any]:
+        parent = self._one_of(parents)
+        if self.rng.random() < ELSEWHERE:
+            return self._changed(parent)
+        keyframes, T = self.space.keyframes(parent)
+        mates = [other for other, length in map(self.space.keyframes, parents) if length == T]
+        mates = [other for other in mates if abs(len(other) - len(keyframes)) <= NEAR and other != keyframes]
+        if mates and self.rng.random() < CROSSING:
+            mate = self._one_of(mates)
+            early, late = (keyframes, mate) if self.rng.random() < 0.5 else (mate, keyframes)
+            joined = crossed(early, late, T, self.rng)
+            return self.space.with_keyframes(parent, joined if self.rng.random() < 0.5 else moved(joined, T, self.rng))
+        return self.space.with_keyframes(parent, moved(keyframes, T, self.rng))
+
+    def _one_of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
+        return things[int(self.rng.integers(len(things)))]
+
+    def _changed(self, parent: "Params") -> dict[str, Any]:
+        """Returns the parameters with one changed that is not about keyframes."""
+        names = [name for name in self.space.distributions if not name.startswith("keyframes.")]
+        name = self._one_of(names)
+        return {**parent, name: self._near(parent[name], self.space.distributions[name])}
+
+    def _near(self, value: Any, distribution: Any) -> Any:  # noqa: ANN401
+        if isinstance(distribution, CategoricalDistribution):
+            others = [choice for choice in distribution.choices if choice != value]
+            return self._one_of(others) if others else value
+        low, high = distribution.low, distribution.high
+        if isinstance(distribution, FloatDistribution) and distribution.log:
+            return float(np.clip(value * (high / low) ** (WIDTH * self.rng.normal()), low, high))
+        to = float(np.clip(value + WIDTH * (high - low) * self.rng.normal(), low, high))
+        if isinstance(distribution, FloatDistribution):
+            return to if distribution.step is None else low + round((to - low) / distribution.step) * distribution.step
+        return round(to)
+
+
+def _parents(study: Study) -> list[FrozenTrial]:
+    """Returns the finished trials that no other within the limits dominates and that are worth it; else all of them."""
+    front = study.best_trials or study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial for trial in front if trial.user_attrs["speedup"][0] >= WORTH] or front

@@ -1,0 +1,72 @@
+"""Samplers: local search moves between keyframe sets as a person would, and never proposes what was tried."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frdiff_tune.search import TrialOutcome, front, tune
+from frdiff_tune.search.samplers.moves import MOVES, add, crossed, drop, moved, relocate, shift, slide
+from tests.search.recorded import recorded, study_at
+from tests.tiny import tiny_dit
+
+T = 50
+SETS = ([0], [0, 1], [0, 49], [0, 1, 2, 7, 20], list(range(50)))
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Any:  # noqa: ANN401
+    return tiny_dit("v_prediction")
+
+
+@pytest.mark.parametrize("keyframes", SETS, ids=len)
+def test_every_move_keeps_a_set_a_set(keyframes: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    for move in (*MOVES, moved):
+        for _ in range(200):
+            found = move(keyframes, T, rng)
+            assert found == sorted(set(found))
+            assert found[0] == 0
+            assert found[-1] < T
+
+
+def test_moves_do_what_they_say() -> None:
+    rng, keyframes = np.random.default_rng(0), [0, 1, 2, 7, 20]
+    slid = {tuple(slide(keyframes, T, rng)) for _ in range(2000)}
+    assert {len(found) for found in slid} == {5}
+    assert (0, 1, 2, 8, 20) in slid, "one step on"
+    assert {found[4] for found in slid} == set(range(8, 50)), "the last one goes anywhere after its neighbour"
+    assert {tuple(drop(keyframes, T, rng)) for _ in range(200)} == {
+        (0, 2, 7, 20), (0, 1, 7, 20), (0, 1, 2, 20), (0, 1, 2, 7),
+    }  # fmt: skip
+    assert all(set(keyframes) < set(add(keyframes, T, rng)) for _ in range(50))
+    assert all(len(set(keyframes) & set(relocate(keyframes, T, rng))) >= 4 for _ in range(50))
+    assert {tuple(shift([0, 10, 20], T, rng)) for _ in range(200)} == {(0, 9, 19), (0, 11, 21), (0, 10, 19), (0, 10, 21)}
+    assert shift([0, 1], 2, np.random.default_rng(0)) in ([0], [0, 1]), "what leaves the run or meets another is gone"
+
+
+def test_crossing_joins_two_sets_at_a_step() -> None:
+    rng, early, late = np.random.default_rng(0), [0, 1, 2, 30], [0, 5, 40]
+    joined = {tuple(crossed(early, late, T, rng)) for _ in range(2000)}
+    assert joined == {
+        (0, 5, 40), (0, 1, 5, 40), (0, 1, 2, 5, 40), (0, 1, 2, 40), (0, 1, 2, 30, 40), (0, 1, 2, 30),
+    }  # fmt: skip
+
+
+def test_local_search_proposes_new_neighbours_of_the_front(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", sampler="local", trials=40)
+    found = [event for event in tune(study, pipe=pipe, evaluator=recorded(study, pipe)) if isinstance(event, TrialOutcome)]
+    searched = [outcome for outcome in found if outcome.family == "searched"]
+    assert len(searched) == 22  # 55 % of 40
+    assert all(outcome.duplicate_of is None for outcome in searched)
+    for outcome in searched:
+        before = [other for other in found if other.number < outcome.number]
+        apart = [_differences(outcome.params, other.params) for other in before]
+        assert min(apart) <= 1, "all but the keyframes is a parent's, or one thing is changed"
+    assert any(point.trial.family == "searched" for point in front(study).best)
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    return sum(one[name] != other[name] for name in one if not name.startswith("keyframes."))
