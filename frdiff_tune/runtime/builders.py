@@ -1,6 +1,7 @@
 """Builders: from the usual ways of saying a schedule to a policy's tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from frdiff_tune.errors import MismatchError, PolicyError
@@ -40,6 +41,7 @@ def keyframe_policy(
     groups: Groups = None,
     order: int = 0,
     variable: Variable = "output",
+    strength: float = 1.0,
     *,
     T: int | None = None,
     scheduler: Any = None,  # noqa: ANN401
@@ -55,11 +57,12 @@ def keyframe_policy(
             FRDiff reuses.
         order: Degree of the jump score's extrapolation in the scheduler's time; 0 holds the last keyframe's.
         variable: What scores are stored and forecast as.
+        strength: How much of the way from the held score to the extrapolated one is gone; 1.0 goes all of it.
         T: Steps that the call walks, where it is fewer than the scheduler's timesteps; None: all.
         scheduler: Another solver, or its class name; None: the pipeline's.
 
     Raises:
-        PolicyError: If a keyframe, ``mixing`` or ``order`` is out of its range.
+        PolicyError: If a keyframe, ``mixing``, ``order`` or ``strength`` is out of its range.
         MismatchError: If a group or the solver does not suit the pipeline.
     """
     sampling, times = _sampling(pipe, steps, T, scheduler)
@@ -67,6 +70,8 @@ def keyframe_policy(
     bits = "".join("1" if t in known else "0" for t in range(sampling.T))
     if isinstance(order, bool) or not isinstance(order, int) or order < 0:
         raise PolicyError(f"`order` must be a whole number from 0 on but got {order!r}. Use 0, 1 or 2.")
+    if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not isfinite(strength):
+        raise PolicyError(f"`strength` must be a finite number but got {strength!r}. Use 1.0, or 0.25 for a damped trend.")
     chosen = _groups(pipe, groups)
     return Policy(
         model=describe_model(pipe),
@@ -76,7 +81,7 @@ def keyframe_policy(
         groups=chosen,
         masks=dict.fromkeys(chosen, bits),
         variable=variable,
-        forecast={"score": lagrange_weights(times, sorted(known), order)} if order else {},
+        forecast={"score": lagrange_weights(times, sorted(known), order, strength)} if order else {},
     )
 
 

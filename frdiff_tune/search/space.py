@@ -9,11 +9,11 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
     keyframes.interval             uniform: every so many steps
     keyframes.gap_01 ...           free set: gaps between keyframes
     mixing, mixing.slope, mixing.bias, mixing.knot_0 ...
-    forecast.order, forecast.variable
+    forecast.order, forecast.strength, forecast.variable
     group.<name>                   True: the group reuses between keyframes where lam > 0
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -21,14 +21,17 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from frdiff_tune.policy import Policy
+from frdiff_tune.policy.forecast import lagrange_weights
 from frdiff_tune.runtime import full_policy, keyframe_policy
+from frdiff_tune.runtime.solver import timesteps_of
 from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
 from frdiff_tune.search.grouping import resolve_groups, without_nesting
 from frdiff_tune.search.mixing_space import MixingSpace
 from frdiff_tune.search.solvers import runnable
-from frdiff_tune.search.space_file import SpaceFile
+from frdiff_tune.search.space_file import STRENGTH_STEP, SpaceFile, round_strength
 
 Params = Mapping[str, Any]
+STRENGTH = "forecast.strength"
 
 
 class Space:
@@ -58,6 +61,12 @@ class Space:
         longest = max(self.full(self.steps[1], label).T for label in self.schedulers)
         bounds = Bounds(file.keyframes.interval, file.keyframes.count, longest)
         self.encodings: dict[str, Encoding] = {name: ENCODINGS[name](bounds) for name in file.keyframes.encodings}
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether the strength of a forecast may vary."""
+        least, greatest = self.file.forecast.strength
+        return least < greatest
 
     def full(self, steps: int, scheduler: str) -> Policy:
         """Returns the policy that computes every step.
@@ -91,6 +100,7 @@ class Space:
             "mixing": CategoricalDistribution(self.mixing.families),
             **mixing,
             "forecast.order": CategoricalDistribution(forecast.order),
+            **({STRENGTH: FloatDistribution(*forecast.strength, step=STRENGTH_STEP)} if self.has_strength else {}),
             "forecast.variable": CategoricalDistribution(self.variables),
             **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
         }
@@ -135,6 +145,7 @@ class Space:
             groups=without_nesting(self.groups, (name for name in self.groups if params[f"group.{name}"])),
             order=params["forecast.order"],
             variable=params["forecast.variable"],
+            strength=round_strength(params.get(STRENGTH, self.file.forecast.strength[0])),
             scheduler=self.schedulers[scheduler],
         )
         return policy if policy.masks or min(policy.mixing) < 1.0 else full
@@ -153,13 +164,28 @@ class Space:
         lam = {t: value for t, value in enumerate(policy.mixing) if policy.keyframes[t] == "0"}
         variables = [name for name in self.variables if name == policy.variable] or self.variables
         able = [name for name, encoding in self.encodings.items() if self._writes(encoding, keyframes, policy)]
+        trends = list(self._trends(policy, keyframes, list(timesteps_of(self.schedulers[scheduler], steps))))
         for mixing in self.mixing.encode(lam, policy.T):
-            for order, variable, encoding in product(self.file.forecast.order, variables, able):
-                shape = {"forecast.order": order, "forecast.variable": variable, "keyframes.encoding": encoding}
+            for (order, strength), variable, encoding in product(trends, variables, able):
+                trend = {"forecast.order": order, STRENGTH: strength}
+                shape = {**trend, "forecast.variable": variable, "keyframes.encoding": encoding}
                 params = {name: (fixed | mixing | shape)[name] for name in self.distributions}
                 if self.decode(params).digest == policy.digest:
                     return params
         return None
+
+    def _trends(self, policy: Policy, keyframes: list[int], times: list[float]) -> Iterator[tuple[int, float]]:
+        """Yields the orders and strengths whose forecast agrees with a policy's in its first weight."""
+        least, greatest = self.file.forecast.strength
+        table = policy.forecast.get("score", ())
+        weights = next(((t, row[1]) for t, row in enumerate(table) if len(row) > 1), None)
+        for order in self.file.forecast.order:
+            if weights is None:
+                yield order, min(max(0.0 if order else 1.0, least), greatest)
+            elif order:
+                whole = lagrange_weights(times, keyframes, order)[weights[0]][1:2]
+                if whole and whole[0]:
+                    yield order, min(max(round_strength(weights[1] / whole[0]), least), greatest)
 
     def _writes(self, encoding: Encoding, keyframes: list[int], policy: Policy) -> bool:
         """Whether an encoding can write a policy's keyframes; those of a full policy do not matter."""

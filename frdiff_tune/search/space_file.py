@@ -8,6 +8,8 @@ from frdiff_tune.policy.mixing import BIAS_STEP, MIXING, round_bias, round_slope
 from frdiff_tune.search.encodings import ENCODINGS
 from frdiff_tune.search.toml_file import Section, nearest
 
+STRENGTH_STEP = 0.05
+"""Grid of the strength of a forecast."""
 SPACINGS = ("leading", "linspace", "trailing")
 """How diffusers' schedulers spread their timesteps."""
 
@@ -26,10 +28,23 @@ def _filled(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _on_strength_grid(value: tuple[float, float]) -> tuple[float, float]:
+    for bound in value:
+        if round_strength(bound) != bound:
+            raise ValueError(f"must be a multiple of {STRENGTH_STEP} but got {bound}. Use {round_strength(bound)}.")
+    return value
+
+
+def round_strength(value: float) -> float:
+    """Returns the multiple of ``STRENGTH_STEP`` nearest to ``value``."""
+    return round(round(value / STRENGTH_STEP) * STRENGTH_STEP, 2) + 0.0
+
+
 Count = Annotated[int, Field(ge=1, le=1000)]
 Counts = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
 Slope = Annotated[float, Field(gt=0, le=1000, strict=False)]
+Strength = Annotated[float, Field(ge=-1, le=1, strict=False)]
 Names = Annotated[tuple[str, ...], AfterValidator(_filled)]
 
 
@@ -120,10 +135,13 @@ class ForecastSection(Section):
 
     Arguments:
         order: Degrees of extrapolation; 0 holds the last keyframe's score.
+        strength: Least and greatest share of the way from the held score to the extrapolated one; below 0 older scores
+            count, too.
         variable: What scores are stored and forecast as.
     """
 
     order: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Field(min_length=1)] = (0,)
+    strength: Annotated[tuple[Strength, Strength], AfterValidator(_ordered), AfterValidator(_on_strength_grid)] = (1.0, 1.0)
     variable: Annotated[tuple[Literal["output", "epsilon", "sample"], ...], AfterValidator(_filled)] = ("output",)
 
 

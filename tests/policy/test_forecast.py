@@ -29,3 +29,9 @@ def test_polynomials_are_continued_exactly(order: int) -> None:
     weights = lagrange_weights(times, [0, 1, 2], order)[4]
     forecast = sum(w * values[k] for w, k in zip(weights, (2, 1, 0), strict=False))
     assert forecast == pytest.approx(values[4], rel=1e-5)
+
+
+def test_strength_goes_part_of_the_way() -> None:
+    weights = [lagrange_weights([9, 7, 5, 3], [0, 1], 1, strength)[2] for strength in (1.0, 0.25, 0.0, -0.5)]
+    assert weights == [(2.0, -1.0), (1.25, -0.25), (1.0, 0.0), (0.5, 0.5)]
+    assert lagrange_weights([9, 7, 5], [0], 1, 0.25)[1] == (1.0,), "one score can only be held"

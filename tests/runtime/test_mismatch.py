@@ -135,6 +135,7 @@ def test_builders_refuse_bad_numbers(pipe: Any) -> None:
         (lambda: keyframe_policy(pipe, 5, [0], mixing=True), "`mixing` must be a number or one per step but got True"),
         (lambda: keyframe_policy(pipe, 5, [0], mixing=[1.0, 0.5]), "`mixing` must have length T = 5 but got 2"),
         (lambda: keyframe_policy(pipe, 5, [0], order=-1), "`order`"),
+        (lambda: keyframe_policy(pipe, 5, [0], order=1, strength=float("nan")), "`strength`"),
     ]:
         with pytest.raises(PolicyError, match=message):
             wrong()

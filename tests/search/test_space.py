@@ -78,6 +78,31 @@ def test_a_policy_made_by_hand_is_encoded(space: Space) -> None:
     assert [params[f"keyframes.gap_0{i}"] for i in range(1, 5)] == [1, 2, 6, 21]
 
 
+@pytest.mark.parametrize("strength", [-0.5, -0.25, 0.05, 1.0])
+def test_the_strength_of_a_forecast_is_found_again(space: Space, strength: float) -> None:
+    policy = keyframe_policy(space.pipe, 50, [0, 1, 3, 9, 30], 0.0, [], order=2, variable="epsilon", strength=strength)
+    params = space.encode(policy)
+    assert params is not None
+    assert (params["forecast.order"], params["forecast.strength"]) == (2, strength)
+
+
+def test_a_forecast_of_no_strength_holds(space: Space) -> None:
+    held = keyframe_policy(space.pipe, 50, [0, 1, 3, 9, 30], 0.0, [], variable="epsilon")
+    still = keyframe_policy(space.pipe, 50, [0, 1, 3, 9, 30], 0.0, [], order=1, variable="epsilon", strength=0.0)
+    assert still.digest == held.digest
+
+
+def test_a_space_without_strength_has_no_such_parameter() -> None:
+    file = load_space("dit")
+    fixed = file.model_copy(update={"forecast": file.forecast.model_copy(update={"strength": (0.25, 0.25)})})
+    space = Space(fixed, tiny_dit("v_prediction"), 50)
+    assert "forecast.strength" not in space.distributions
+    policy = keyframe_policy(space.pipe, 50, [0, 1, 3, 9, 30], 0.0, [], order=1, variable="epsilon", strength=0.25)
+    params = space.encode(policy)
+    assert params is not None
+    assert space.decode(params).digest == policy.digest
+
+
 def test_only_solvers_that_the_pipeline_can_run_are_in() -> None:
     file = load_space("stable-diffusion")
     assert any(name.startswith("Euler") for name in Space(file, tiny_sd(), 50).schedulers)

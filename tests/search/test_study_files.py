@@ -70,6 +70,7 @@ def test_a_broken_study_is_explained(tmp_path: Path, old: str, new: str, message
         ('["trailing", "leading", "linspace"]', '["trialing"]', r"must name spacings but got 'trialing'"),
         ("slope = [5.0, 100.0]", "slope = [5.123, 100.0]", "must have two significant digits but got 5.123. Use 5.1"),
         ("bias = [0.0, 1.0]", "bias = [0.005, 1.0]", "must be a multiple of 0.01 but got 0.005"),
+        ("strength = [-0.5, 1.0]", "strength = [-0.52, 1.0]", "must be a multiple of 0.05 but got -0.52. Use -0.5"),
         ("order = [0, 1, 2]", "order = [0, -1]", "`forecast.order.1` is not right"),
         ('"epsilon", "output", "sample"', '"noise"', "`forecast.variable.0` is not right: .*'sample'.*got 'noise'"),
         ('conv = ["unet.*.resnets.*"]', 'score = ["unet.*"]', "`groups` must have names of letters"),

@@ -15,12 +15,15 @@ from frdiff_tune.search.samplers.moves import crossed, moved
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Params, Space
 
+STRENGTH = "forecast.strength"
 CROSSING = 0.3
 """Chance that a keyframe set is first crossed with that of another one of the front."""
 NEAR = 4
 """Sets are crossed with others of at most so many keyframes more or less."""
-ELSEWHERE = 0.2
-"""Chance that something else than the keyframes is changed: solver, step count, lam, forecast or groups."""
+ELSEWHERE = 0.15
+"""Chance that something else is changed: solver, step count, lam, forecast or groups."""
+TREND = 0.3
+"""Chance that the strength of the forecast is changed; in every second case together with the keyframes."""
 WIDTH = 0.12
 """Standard deviation of a number's move, as a fraction of its range."""
 WORTH = 1.2
@@ -48,8 +51,9 @@ def local(seed: int, finished: int, *, space: "Space", parallel: bool = False) -
 class LocalSampler(BaseSampler):
     """Proposes a neighbour of a measured policy that no other one within the limits beats.
 
-    Most neighbours differ in the keyframe set alone, where a set that is good in one place keeps what makes it good: a
-    keyframe slides, leaves, comes or goes elsewhere, or the sets of two policies of about the same size are joined at a step.
+    Most neighbours differ in the keyframe set, where a set that is good in one place keeps what makes it good: a keyframe
+    slides, leaves, comes or goes elsewhere, or the sets of two policies of about the same size are joined at a step. The
+    strength of the forecast moves with it or alone.
     Among the front's members each is as likely. What decodes to a policy that was tried is never proposed again.
 
     Arguments:
@@ -94,6 +98,14 @@ class LocalSampler(BaseSampler):
         parent = self._one_of(parents)
         if self.rng.random() < ELSEWHERE:
             return self._changed(parent)
+        if self.space.has_strength and self.rng.random() < TREND:
+            parent = self._trended(parent)
+            if self.rng.random() < 0.5:
+                return dict(parent)
+        return self._rekeyed(parent, parents)
+
+    def _rekeyed(self, parent: "Params", parents: Sequence["Params"]) -> dict[str, Any]:
+        """Returns the parameters with a neighbouring keyframe set."""
         keyframes, T = self.space.keyframes(parent)
         mates = [other for other, length in map(self.space.keyframes, parents) if length == T]
         mates = [other for other in mates if abs(len(other) - len(keyframes)) <= NEAR and other != keyframes]
@@ -103,6 +115,15 @@ class LocalSampler(BaseSampler):
             joined = crossed(early, late, T, self.rng)
             return self.space.with_keyframes(parent, joined if self.rng.random() < 0.5 else moved(joined, T, self.rng))
         return self.space.with_keyframes(parent, moved(keyframes, T, self.rng))
+
+    def _trended(self, parent: "Params") -> dict[str, Any]:
+        """Returns the parameters with another strength of the forecast; a held score is a forecast of strength 0."""
+        orders = [order for order in self.space.file.forecast.order if order]
+        if not orders:
+            return dict(parent)
+        own = parent["forecast.order"]
+        strength = self._near(parent[STRENGTH] if own else 0.0, self.space.distributions[STRENGTH])
+        return {**parent, "forecast.order": own or orders[0], STRENGTH: strength}
 
     def _one_of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
         return things[int(self.rng.integers(len(things)))]
