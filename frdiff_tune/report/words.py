@@ -22,7 +22,7 @@ SCHEDULERS: dict[str, str] = {
     "PNDMScheduler": "PNDM",
     "UniPCMultistepScheduler": "UniPC",
 }
-DENSER = 1.3  # gaps of one half of the run must be this many times those of the other to be called denser
+DENSER = 1.3  # a part of the run must have this many times the keyframes of an equally long one to be called denser
 
 
 def solver(name: str) -> str:
@@ -44,7 +44,7 @@ def _spacing(policy: Policy) -> str:
 
 
 def rhythm(keyframes: str) -> str:
-    """Returns how keyframes are spread over a run: evenly, denser early, denser late, or unevenly.
+    """Returns how keyframes are spread over a run: evenly, denser at both ends, early or late, or unevenly.
 
     Arguments:
         keyframes: One character per step, ``1`` at a keyframe.
@@ -57,6 +57,9 @@ def rhythm(keyframes: str) -> str:
         return "at every step" if gap == 1 else f"every {gap} steps"
     if len(steps) == 1:
         return "at the first step only"
+    first, last = sum(t < T / 4 for t in steps), sum(t >= 3 * T / 4 for t in steps)
+    if min(first, last) > DENSER * (len(steps) - first - last) / 2:
+        return "denser at both ends"
     early = sum(t < T / 2 for t in steps)
     late = len(steps) - early
     if early >= DENSER * late:

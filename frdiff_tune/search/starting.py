@@ -31,13 +31,13 @@ DENSE_ENDS = (
 Mean (median) LPIPS on the 32 search cases of the embedded models. Last gaps: class, 10 keyframes of growth 4 and strength -.25,
 none .0074 (.0053), 3 2 2 1 .0013 (.0004); 14 keyframes held, none .0024 (.0020), 2 2 1 .0007 (.0002); text, 14 of growth 1.6
 and strength .25, none .0032 (.0011), 2 1 1 .0035 (.0003). Strength: text, 14 of growth 1.6 without last gaps, held .0072, .25
-.0032, .5 .0178; class, 10 of growth 4, .25 .0236, held .0113, -.25 .0074, -.5 .0082. What is skipped early flips a few pictures,
-and held scores flip others than extrapolated ones; what is skipped at the very end is a small error of every picture.
+.0032, .5 .0178; class, 10 of growth 4, .25 .0236, held .0113, -.25 .0074, -.5 .0082. What is skipped early flips a few
+pictures, held scores flip others than extrapolated ones; what is skipped at the very end is a small error of every picture.
 """
 FEWER = (0.4, 0.2, 0.6, 0.26, 0.14, 0.3, 0.8, 0.5)
 """Step counts of fewer steps, as shares of the reference's."""
 INTERVALS = (2, 3, 5)
-TURNS = ("early", "fewer", "early", "frdiff", "early", "fewer", "early", "jump")
+TURNS = ("ends", "fewer", "ends", "frdiff", "ends", "fewer", "ends", "jump")
 """Whose turn it is, over and over: half are keyframe sets of our own, a quarter fewer steps."""
 
 
@@ -68,7 +68,7 @@ def starting_points(space: Space, trials: int | None = None) -> tuple[StartingPo
 
 
 def _interleaved(space: Space) -> Iterator[StartingPoint]:
-    kinds = {"early": _dense_ends(space), "fewer": _fewer(space), "frdiff": _frdiff(space), "jump": _jumps(space)}
+    kinds = {"ends": _dense_ends(space), "fewer": _fewer(space), "frdiff": _frdiff(space), "jump": _jumps(space)}
     yield from _full(space)
     while kinds:
         for turn in TURNS:

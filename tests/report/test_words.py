@@ -18,6 +18,7 @@ SITES = {"conv": ("unet.mid_block.resnets.0",)}
         ("1111101000", "denser early"),
         ("1000010111", "denser late"),
         ("1011001101", "unevenly spread"),
+        ("1110000111", "denser at both ends"),
         ("1010000000", "denser early"),
     ],
 )
