@@ -102,6 +102,13 @@ class Resampling:
         )
 
 
+def surely_worse(values: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether the mean of values is above that of others on the same cases in 97.5 % of bootstrap draws of the cases."""
+    apart = np.array(values) - np.array(others)
+    draws = np.random.default_rng(0).integers(len(apart), size=(RESAMPLES, len(apart)))
+    return bool((apart[draws].mean(axis=1) > 0).mean() >= 0.975)
+
+
 def is_ours(row: Row) -> bool:
     """Whether a row is no known policy."""
     return row.family in ("found", "starting")
