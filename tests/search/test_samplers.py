@@ -64,7 +64,7 @@ def test_local_search_proposes_new_neighbours_of_the_front(tmp_path: Path, pipe:
     for outcome in searched:
         before = [other for other in found if other.number < outcome.number]
         apart = [_differences(outcome.params, other.params) for other in before]
-        assert min(apart) <= 1, "all but the keyframes is a parent's, or one thing is changed"
+        assert min(apart) <= 2, "beside keyframes, a parent's but for one thing: the trend is an order and a strength"
     assert any(point.trial.family == "searched" for point in front(study).best)
 
 
