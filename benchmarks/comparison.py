@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.held_out import Row
+from frdiff_tune.measure.interval import bootstrap
 from frdiff_tune.search.pareto import hypervolume
 
 RESAMPLES = 1000
@@ -104,9 +105,7 @@ class Resampling:
 
 def surely_worse(values: Sequence[float], others: Sequence[float]) -> bool:
     """Whether the mean of values is above that of others on the same cases in 97.5 % of bootstrap draws of the cases."""
-    apart = np.array(values) - np.array(others)
-    draws = np.random.default_rng(0).integers(len(apart), size=(RESAMPLES, len(apart)))
-    return bool((apart[draws].mean(axis=1) > 0).mean() >= 0.975)
+    return bootstrap(np.array(values) - np.array(others)).low > 0
 
 
 def is_ours(row: Row) -> bool:

@@ -27,7 +27,7 @@ from benchmarks.held_out import HeldOut, Row, mean
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.search.pareto import Front, front
-from frdiff_tune.search.setting import machine_of, open_pipeline
+from frdiff_tune.search.setting import held_out_cases, machine_of, open_pipeline
 from frdiff_tune.search.solvers import runnable
 from frdiff_tune.search.study import Study, load_study
 
@@ -52,7 +52,7 @@ def fewer_steps(held_out: HeldOut, solvers: dict[str, Any]) -> Iterator[Named]:
     for parts in SCREENS:
         for n in STEPS:
             found = {label: _fewer(held_out, solvers[label], n, parts) for label in near[n]}
-            near[n] = _near_best(found, twins=parts is not None)
+            near[n] = near_best(found, twins=parts is not None)
     for n, counts in STEPS.items():
         for label in near[n]:
             for steps in counts:
@@ -68,7 +68,7 @@ def _fewer(held_out: HeldOut, solver: Any, steps: int, parts: int | None) -> tup
     return held_out.distances(full_policy(held_out.pipe, steps, scheduler=solver), parts=parts)
 
 
-def _near_best(found: dict[str, tuple[float, ...]], twins: bool) -> list[str]:
+def near_best(found: dict[str, tuple[float, ...]], twins: bool) -> list[str]:
     """Returns whose LPIPS is not surely worse than the best's; without twins: nor the same as an earlier one's."""
     best, kept = min(found.values(), key=mean), list[str]()
     for label, values in found.items():
@@ -129,7 +129,7 @@ def _front_of(points: list[Any]) -> set[int]:
 def measure(study: Study, seeds: int) -> dict[str, Any]:
     """Returns all rows of a study and what follows from them, as JSON values."""
     pipe = open_pipeline(study)
-    held_out = HeldOut(study, pipe, seeds, RAW)
+    held_out = HeldOut(study, pipe, held_out_cases(study, pipe, seeds), RAW)
     everything = list(_all(study, held_out))
     held_out.warm_up()
     reference = held_out.ratios(None)
@@ -199,7 +199,8 @@ def main() -> None:
     for name in given.studies:
         if given.only:
             study = load_study(name)
-            list(_all(study, HeldOut(study, open_pipeline(study), given.seeds, RAW), only_known=True))
+            pipe = open_pipeline(study)
+            list(_all(study, HeldOut(study, pipe, held_out_cases(study, pipe, given.seeds), RAW), only_known=True))
             continue
         result = measure(load_study(name), given.seeds)
         RESULTS.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Policies measured on held-out cases, every picture's LPIPS and every timed pair kept, resumable."""
+"""Policies measured on the same cases, every picture's LPIPS and every timed pair kept, resumable."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,13 +7,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from frdiff_tune.measure import Lpips, blocks, call_arguments, cases_digest, pipe_device, render, time_interleaved, warm_up
+from frdiff_tune.measure import (
+    Case,
+    Lpips,
+    blocks,
+    call_arguments,
+    cases_digest,
+    pipe_device,
+    render,
+    time_interleaved,
+    warm_up,
+)
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.picture import Pictures
 from frdiff_tune.measure.references import references
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import full_policy
-from frdiff_tune.search.setting import cache_folder, held_out_cases, measuring
+from frdiff_tune.search.setting import cache_folder, measuring
 from frdiff_tune.search.study import Study
 
 ANCHOR_STEPS = 5
@@ -46,20 +56,20 @@ class Row:
 
 
 class HeldOut:
-    """Measures policies on a study's held-out cases; what was measured before is read from a file.
+    """Measures policies on cases of a study; what was measured before is read from a file.
 
     Arguments:
         study: The study.
         pipe: Its pipeline.
-        seeds: Seeds per held-out line.
+        cases: The cases, usually held out.
         folder: Where rows are kept, a file per study.
     """
 
-    def __init__(self, study: Study, pipe: Any, seeds: int, folder: Path) -> None:  # noqa: ANN401
+    def __init__(self, study: Study, pipe: Any, cases: tuple[Case, ...], folder: Path) -> None:  # noqa: ANN401
         settings = measuring(study)
         self.pipe, self.steps = pipe, int(settings["steps"])
         self.call, self.batch = dict(settings["call"]), int(settings["batch"])
-        self.cases = held_out_cases(study, pipe, seeds)
+        self.cases = cases
         self.bench = Bench(pipe)
         self.device = pipe_device(pipe)
         self.lpips = Lpips(self.device)

@@ -28,10 +28,9 @@ from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
 from frdiff_tune.search.grouping import resolve_groups, without_nesting
 from frdiff_tune.search.mixing_space import MixingSpace
 from frdiff_tune.search.solvers import runnable
-from frdiff_tune.search.space_file import STRENGTH_STEP, SpaceFile, round_strength
+from frdiff_tune.search.space_file import STRENGTH, STRENGTH_STEP, SpaceFile, round_strength
 
 Params = Mapping[str, Any]
-STRENGTH = "forecast.strength"
 
 
 class Space:
@@ -67,6 +66,11 @@ class Space:
         """Whether the strength of a forecast may vary."""
         least, greatest = self.file.forecast.strength
         return least < greatest
+
+    @property
+    def freest_encoding(self) -> str:
+        """Which encoding can write the most keyframe sets: the free one, else the one that the space names last."""
+        return "keyframes" if "keyframes" in self.encodings else next(reversed(self.encodings))
 
     def full(self, steps: int, scheduler: str) -> Policy:
         """Returns the policy that computes every step.
@@ -111,7 +115,7 @@ class Space:
 
     def keyframes(self, params: Params) -> tuple[list[int], int]:
         """Returns the keyframe set that parameters write, and the denoiser steps of the run that it belongs to."""
-        T = self.full(params["num_inference_steps"], params["scheduler"]).T
+        T = self._T(params)
         encoding = self.encodings[params["keyframes.encoding"]]
         return list(encoding.decode({name: params[f"keyframes.{name}"] for name in encoding.parameters}, T)), T
 
@@ -122,9 +126,10 @@ class Space:
             params: A value per name of ``distributions``.
             keyframes: In order, step 0 first, below the run's denoiser steps.
         """
-        T = self.full(params["num_inference_steps"], params["scheduler"]).T
-        freest = list(self.encodings)[-1] if "keyframes" not in self.encodings else "keyframes"
-        return {**params, **self.gaps(keyframes, T), "keyframes.encoding": freest}
+        return {**params, **self.gaps(keyframes, self._T(params)), "keyframes.encoding": self.freest_encoding}
+
+    def _T(self, params: Params) -> int:
+        return self.full(params["num_inference_steps"], params["scheduler"]).T
 
     def decode(self, params: Params) -> Policy:
         """Returns the policy of any parameters within their bounds.

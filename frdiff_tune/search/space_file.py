@@ -8,6 +8,8 @@ from frdiff_tune.policy.mixing import BIAS_STEP, MIXING, round_bias, round_slope
 from frdiff_tune.search.encodings import ENCODINGS
 from frdiff_tune.search.toml_file import Section, nearest
 
+STRENGTH = "forecast.strength"
+"""The parameter by which a study varies the strength of a forecast."""
 STRENGTH_STEP = 0.05
 """Grid of the strength of a forecast."""
 SPACINGS = ("leading", "linspace", "trailing")

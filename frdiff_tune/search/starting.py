@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from frdiff_tune.runtime import default_groups, find_denoiser
-from frdiff_tune.search.space import STRENGTH, Space
+from frdiff_tune.search.space import Space
+from frdiff_tune.search.space_file import STRENGTH
 
 SHARE = 0.45
 """Of a study's trials at most so many are starting points."""
@@ -92,7 +93,7 @@ def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **change
     predicts = space.pipe.scheduler.config.get("prediction_type", "epsilon")
     variable = "epsilon" if predicts != "epsilon" and "epsilon" in space.variables else space.variables[0]
     uniform = len(keyframes) > 1 and tuple(keyframes) == tuple(range(0, T, keyframes[1]))
-    encoding = "uniform" if uniform and "uniform" in space.encodings else next(reversed(space.encodings))
+    encoding = "uniform" if uniform and "uniform" in space.encodings else space.freest_encoding
     params = {
         "num_inference_steps": space.reference_steps,
         "scheduler": own_scheduler(space),

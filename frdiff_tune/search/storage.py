@@ -56,17 +56,17 @@ def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
     """Opens the database and makes the tables that are missing; tries again while another worker makes the same ones."""
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-    for attempt in range(ATTEMPTS):
+    def made() -> RDBStorage:
+        opened = RDBStorage(url, engine_kwargs=options)
+        Ledger(opened.engine)
+        return opened
+
+    for _ in range(ATTEMPTS - 1):
         try:
-            opened = RDBStorage(url, engine_kwargs=options)
-            Ledger(opened.engine)
+            return made()
         except (IntegrityError, ProgrammingError):
-            if attempt == ATTEMPTS - 1:
-                raise
             time.sleep(0.5)
-        else:
-            return opened
-    raise AssertionError("the last attempt returns or raises")
+    return made()
 
 
 def _write_ahead(opened: RDBStorage) -> None:

@@ -14,7 +14,7 @@ from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import TrialOutcome, attributes, distinct
-from frdiff_tune.search.samplers import SAMPLERS
+from frdiff_tune.search.samplers import SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.starting import StartingPoint, starting_points
@@ -175,7 +175,7 @@ class Run:
         tried = sum(_counts(trial) for trial in everything)
         running = any(trial.state == TrialState.RUNNING for trial in everything)
         search = self.study.file.search
-        self.optuna_study.sampler = SAMPLERS[search.sampler](search.seed, tried, space=self.space, parallel=running)
+        self.optuna_study.sampler = SAMPLERS[search.sampler](Proposal(self.space, search.seed, tried, running))
         trial = self.optuna_study.ask(self.space.distributions)
         trial.set_user_attr(storage.WORKER, storage.worker())
         return trial

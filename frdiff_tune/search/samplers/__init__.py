@@ -1,6 +1,6 @@
 """Samplers: who proposes the next trial."""
 
-from frdiff_tune.search.samplers._base import MakeSampler, quiet
+from frdiff_tune.search.samplers._base import MakeSampler, Proposal, quiet
 from frdiff_tune.search.samplers.auto import auto
 from frdiff_tune.search.samplers.gp import gp
 from frdiff_tune.search.samplers.local import local
@@ -21,4 +21,4 @@ SAMPLERS: dict[str, MakeSampler] = {
     "qmc": qmc,
 }
 
-__all__ = ["SAMPLERS", "MakeSampler", "quiet"]
+__all__ = ["SAMPLERS", "MakeSampler", "Proposal", "quiet"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -11,6 +12,28 @@ if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a sampler knows of the one proposal that it is made for, beside the trials so far.
+
+    Arguments:
+        space: The study's space.
+        study_seed: The study's seed.
+        finished: Trials finished so far.
+        parallel: Whether other trials are running, whose neighbourhood is to be avoided.
+    """
+
+    space: "Space"
+    study_seed: int
+    finished: int
+    parallel: bool = False
+
+    @property
+    def seed(self) -> int:
+        """A seed of 32 bits that is unrelated for neighbouring proposals."""
+        return int(np.random.SeedSequence((self.study_seed, self.finished)).generate_state(1)[0])
+
+
 class MakeSampler(Protocol):
     """Makes a sampler for the next proposal of a study.
 
@@ -18,21 +41,13 @@ class MakeSampler(Protocol):
     that was stopped proposes exactly what an uninterrupted one would.
     """
 
-    def __call__(self, seed: int, finished: int, *, space: "Space", parallel: bool = False) -> BaseSampler:
+    def __call__(self, proposal: Proposal) -> BaseSampler:
         """Returns the sampler.
 
         Arguments:
-            seed: The study's seed.
-            finished: Trials finished so far.
-            space: The study's space.
-            parallel: Whether other trials are running, whose neighbourhood is to be avoided.
+            proposal: What is proposed for.
         """
         ...
-
-
-def proposal_seed(seed: int, finished: int) -> int:
-    """Returns a seed of 32 bits that is unrelated for neighbouring proposals."""
-    return int(np.random.SeedSequence((seed, finished)).generate_state(1)[0])
 
 
 @contextmanager

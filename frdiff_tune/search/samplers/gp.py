@@ -1,23 +1,15 @@
 """Gaussian processes: one smooth model per objective."""
 
-from typing import TYPE_CHECKING
-
 from optuna.samplers import BaseSampler, GPSampler
 
-from frdiff_tune.search.samplers._base import proposal_seed, quiet
-
-if TYPE_CHECKING:
-    from frdiff_tune.search.space import Space
+from frdiff_tune.search.samplers._base import Proposal, quiet
 
 
-def gp(seed: int, finished: int, *, space: "Space", parallel: bool = False) -> BaseSampler:
+def gp(proposal: Proposal) -> BaseSampler:
     """Returns Bayesian optimisation of the expected gain in hypervolume; some seconds per proposal.
 
     Arguments:
-        seed: The study's seed.
-        finished: Trials finished so far.
-        space: The study's space; makes no difference here.
-        parallel: Whether other trials are running; makes no difference here.
+        proposal: What is proposed for.
     """
     with quiet():
-        return GPSampler(seed=proposal_seed(seed, finished), n_startup_trials=10, warn_independent_sampling=False)
+        return GPSampler(seed=proposal.seed, n_startup_trials=10, warn_independent_sampling=False)

@@ -1,7 +1,7 @@
 """Local search on the front: a neighbour of something that nothing else beats."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
@@ -9,13 +9,12 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from frdiff_tune.search.samplers._base import proposal_seed
+from frdiff_tune.search.samplers._base import Proposal
 from frdiff_tune.search.samplers.moves import crossed, moved
+from frdiff_tune.search.samplers.mutation import WIDTH
+from frdiff_tune.search.space_file import STRENGTH
 
-if TYPE_CHECKING:
-    from frdiff_tune.search.space import Params, Space
-
-STRENGTH = "forecast.strength"
+Params = Mapping[str, Any]
 CROSSING = 0.3
 """Chance that a keyframe set is first crossed with that of another one of the front."""
 NEAR = 4
@@ -24,28 +23,23 @@ ELSEWHERE = 0.15
 """Chance that something else is changed: solver, step count, lam, forecast or groups."""
 TREND = 0.3
 """Chance that the strength of the forecast is changed; in every second case together with the keyframes."""
-WIDTH = 0.12
-"""Standard deviation of a number's move, as a fraction of its range."""
 WORTH = 1.2
 """Speed-up that a policy must have to be changed further: beside the full run there is little to find."""
 ATTEMPTS = 200
-"""Neighbours that are drawn until one is new."""
+"""Neighbours that are drawn until one is new; then the draw is uniform."""
 
 
-def local(seed: int, finished: int, *, space: "Space", parallel: bool = False) -> BaseSampler:
-    """Returns Pareto local search with crossing; from the first proposal on it needs something that was measured.
+def local(proposal: Proposal) -> BaseSampler:
+    """Returns Pareto local search with crossing; as long as nothing was measured it draws uniformly.
 
     Arguments:
-        seed: The study's seed.
-        finished: Trials finished so far.
-        space: The study's space.
-        parallel: Whether other trials are running; what they try is not proposed again.
+        proposal: What is proposed for; what other running trials try is not proposed again.
 
     References:
         | Pareto Local Optimum Sets in the Biobjective Traveling Salesman Problem: An Experimental Study
         | (Paquete et al., 2004), https://doi.org/10.1007/978-3-642-17144-4_7
     """
-    return LocalSampler(space, proposal_seed(seed, finished))
+    return LocalSampler(proposal)
 
 
 class LocalSampler(BaseSampler):
@@ -54,24 +48,24 @@ class LocalSampler(BaseSampler):
     Most neighbours differ in the keyframe set, where a set that is good in one place keeps what makes it good: a keyframe
     slides, leaves, comes or goes elsewhere, or the sets of two policies of about the same size are joined at a step. The
     strength of the forecast moves with it or alone.
-    Among the front's members each is as likely. What decodes to a policy that was tried is never proposed again.
+    Among the front's members each is as likely. Neighbours that decode to a policy that was tried are drawn again; where
+    nothing new is near, the draw is uniform.
 
     Arguments:
-        space: The study's space.
-        seed: Of this one proposal.
+        proposal: What is proposed for.
     """
 
-    def __init__(self, space: "Space", seed: int) -> None:
-        self.space = space
-        self.rng = np.random.default_rng(seed)
-        self.random = RandomSampler(seed=seed)
+    def __init__(self, proposal: Proposal) -> None:
+        self.space = proposal.space
+        self.rng = np.random.default_rng(proposal.seed)
+        self.random = RandomSampler(seed=proposal.seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Returns the whole space."""
         return self.space.distributions
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """Returns the parameters of a new neighbour; nothing where the parameters are given, or nothing was measured."""
+        """Returns the parameters of a new neighbour; nothing where they are given, or there is none."""
         if trial.system_attrs.get("fixed_params"):
             return {}
         parents = [other.params for other in _parents(study)]
@@ -81,12 +75,8 @@ class LocalSampler(BaseSampler):
         asked = [other.params for other in running if other.params.keys() == search_space.keys()]
         tried = {other.user_attrs.get("digest") for other in study.get_trials(deepcopy=False)}
         tried |= {self.space.decode(params).digest for params in asked}
-        neighbour: dict[str, Any] = {}
-        for _ in range(ATTEMPTS):
-            neighbour = self._neighbour(parents)
-            if self.space.decode(neighbour).digest not in tried:
-                break
-        return neighbour
+        drawn = (self._neighbour(parents) for _ in range(ATTEMPTS))
+        return next((neighbour for neighbour in drawn if self.space.decode(neighbour).digest not in tried), {})
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -94,7 +84,7 @@ class LocalSampler(BaseSampler):
         """Returns a uniform draw."""
         return self.random.sample_independent(study, trial, param_name, param_distribution)
 
-    def _neighbour(self, parents: Sequence["Params"]) -> dict[str, Any]:
+    def _neighbour(self, parents: Sequence[Params]) -> dict[str, Any]:
         parent = self._one_of(parents)
         if self.rng.random() < ELSEWHERE:
             return self._changed(parent)
@@ -104,7 +94,7 @@ class LocalSampler(BaseSampler):
                 return dict(parent)
         return self._rekeyed(parent, parents)
 
-    def _rekeyed(self, parent: "Params", parents: Sequence["Params"]) -> dict[str, Any]:
+    def _rekeyed(self, parent: Params, parents: Sequence[Params]) -> dict[str, Any]:
         """Returns the parameters with a neighbouring keyframe set."""
         keyframes, T = self.space.keyframes(parent)
         mates = [other for other, length in map(self.space.keyframes, parents) if length == T]
@@ -116,7 +106,7 @@ class LocalSampler(BaseSampler):
             return self.space.with_keyframes(parent, joined if self.rng.random() < 0.5 else moved(joined, T, self.rng))
         return self.space.with_keyframes(parent, moved(keyframes, T, self.rng))
 
-    def _trended(self, parent: "Params") -> dict[str, Any]:
+    def _trended(self, parent: Params) -> dict[str, Any]:
         """Returns the parameters with another strength of the forecast; a held score is a forecast of strength 0."""
         orders = [order for order in self.space.file.forecast.order if order]
         if not orders:
@@ -128,7 +118,7 @@ class LocalSampler(BaseSampler):
     def _one_of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
         return things[int(self.rng.integers(len(things)))]
 
-    def _changed(self, parent: "Params") -> dict[str, Any]:
+    def _changed(self, parent: Params) -> dict[str, Any]:
         """Returns the parameters with one changed that is not about keyframes."""
         names = [name for name in self.space.distributions if not name.startswith("keyframes.")]
         name = self._one_of(names)
@@ -142,9 +132,9 @@ class LocalSampler(BaseSampler):
         if isinstance(distribution, FloatDistribution) and distribution.log:
             return float(np.clip(value * (high / low) ** (WIDTH * self.rng.normal()), low, high))
         to = float(np.clip(value + WIDTH * (high - low) * self.rng.normal(), low, high))
-        if isinstance(distribution, FloatDistribution):
-            return to if distribution.step is None else low + round((to - low) / distribution.step) * distribution.step
-        return round(to)
+        if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+            return round(low + round((to - low) / distribution.step) * distribution.step, 9)
+        return to if isinstance(distribution, FloatDistribution) else round(to)
 
 
 def _parents(study: Study) -> list[FrozenTrial]:

@@ -1,28 +1,20 @@
 """NSGA-III: as NSGA-II, kept spread by reference directions."""
 
-from typing import TYPE_CHECKING
-
 from optuna.samplers import BaseSampler, NSGAIIISampler
 
-from frdiff_tune.search.samplers._base import proposal_seed, quiet
+from frdiff_tune.search.samplers._base import Proposal, quiet
 from frdiff_tune.search.samplers.mutation import neighbour_mutation
 from frdiff_tune.search.samplers.nsga2 import MUTATION, POPULATION
-
-if TYPE_CHECKING:
-    from frdiff_tune.search.space import Space
 
 DIVISIONS = POPULATION - 1
 """Of the line between two objectives: one direction per member of the population."""
 
 
-def nsga3(seed: int, finished: int, *, space: "Space", parallel: bool = False) -> BaseSampler:
+def nsga3(proposal: Proposal) -> BaseSampler:
     """Returns NSGA-III whose numbers mutate to their neighbours.
 
     Arguments:
-        seed: The study's seed.
-        finished: Trials finished so far.
-        space: The study's space; makes no difference here.
-        parallel: Whether other trials are running; makes no difference here.
+        proposal: What is proposed for.
 
     References:
         | An Evolutionary Many-Objective Optimization Algorithm Using Reference-Point-Based Nondominated Sorting Approach
@@ -34,5 +26,5 @@ def nsga3(seed: int, finished: int, *, space: "Space", parallel: bool = False) -
             mutation=neighbour_mutation(),
             mutation_prob=MUTATION,
             dividing_parameter=DIVISIONS,
-            seed=proposal_seed(seed, finished),
+            seed=proposal.seed,
         )

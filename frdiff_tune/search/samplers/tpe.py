@@ -1,14 +1,10 @@
 """Tree-structured Parzen estimator: densities of good and of other trials, parameter by parameter."""
 
 from math import ceil
-from typing import TYPE_CHECKING
 
 from optuna.samplers import BaseSampler, TPESampler
 
-from frdiff_tune.search.samplers._base import proposal_seed, quiet
-
-if TYPE_CHECKING:
-    from frdiff_tune.search.space import Space
+from frdiff_tune.search.samplers._base import Proposal, quiet
 
 STARTUP = 10
 """Random trials before the model; starting points count, so a study with known policies has none."""
@@ -21,14 +17,11 @@ def good_trials(count: int) -> int:
     return min(ceil(0.2 * count), 25)
 
 
-def tpe(seed: int, finished: int, *, space: "Space", parallel: bool = False) -> BaseSampler:
+def tpe(proposal: Proposal) -> BaseSampler:
     """Returns multi-objective TPE with independent parameters; groups, gaps and the solver act nearly separately.
 
     Arguments:
-        seed: The study's seed.
-        finished: Trials finished so far.
-        space: The study's space; makes no difference here.
-        parallel: Whether other trials are running.
+        proposal: What is proposed for.
 
     References:
         | Multiobjective Tree-Structured Parzen Estimator (Ozaki et al., 2022)
@@ -40,6 +33,6 @@ def tpe(seed: int, finished: int, *, space: "Space", parallel: bool = False) -> 
             n_ei_candidates=CANDIDATES,
             gamma=good_trials,
             multivariate=False,
-            constant_liar=parallel,
-            seed=proposal_seed(seed, finished),
+            constant_liar=proposal.parallel,
+            seed=proposal.seed,
         )
