@@ -17,12 +17,18 @@ FLOOR = 1e-4
 
 
 def table(result: dict[str, Any]) -> str:
-    """Returns the table of one study, in Markdown."""
+    """Returns what one study shows, in Markdown, with the table of every policy folded up."""
     rows, figures = result["rows"], result["figures"]
     reference = result["reference"]
     lines = [
         f"#### `{result['study']}`: {result['pictures']} held-out pictures, {reference['steps']} steps = "
         f"{reference['latency_ms']:.0f} ms ({result['machine']['cpu'] or result['machine']['device']})",
+        "",
+        *_claims(figures),
+        "",
+        f"![Time against LPIPS, every policy](benchmarks/results/front-{result['study']}.png)",
+        "",
+        f"<details><summary>All {len(rows)} policies</summary>",
         "",
         "| policy | network calls | time, share of reference | LPIPS, mean | median |",
         "|---|---|---|---|---|",
@@ -34,7 +40,7 @@ def table(result: dict[str, Any]) -> str:
     for family, label in (("FRDiff", "FRDiff"), ("jump", "jumps"), ("starting", "ours, starting point"), ("found", "ours")):
         for row in sorted((row for row in rows if row["family"] == family), key=lambda row: -row["latency_share"]):
             lines.append(_line(f"{label}: {row['name']}", row))
-    return "\n".join([*lines, "", *_claims(figures), ""])
+    return "\n".join([*lines, "", "</details>", ""])
 
 
 def _line(name: str, row: dict[str, Any]) -> str:
@@ -68,7 +74,7 @@ def _claims(figures: dict[str, Any]) -> list[str]:
 
 def _interval(estimate: dict[str, Any]) -> str:
     if estimate["low"] is None:
-        return "(no interval)"
+        return "(no interval: in many draws of the pictures one front does not get there)"
     return f"(95 % interval {estimate['low']:.3g} to {estimate['high']:.3g})"
 
 
@@ -95,7 +101,7 @@ def figure(result: dict[str, Any], path: Path) -> None:
         xytext=(-11, 6), textcoords="offset points",
     )  # fmt: skip
     axes.set(yscale="log", xlim=(0, None), xlabel="time of one picture, ms (whole pipeline call)")
-    axes.set_ylabel("mean LPIPS against the reference (AlexNet; lower is closer)")
+    axes.set_ylabel(f"mean LPIPS against the reference (AlexNet; lower is closer; below {FLOOR:g}: at {FLOOR:g})")
     axes.set_title(f"{result['study']}: {result['pictures']} held-out pictures", loc="left", fontsize=11)
     axes.grid(alpha=0.25, which="both", lw=0.5)
     axes.legend(fontsize=8, frameon=True)

@@ -1,6 +1,7 @@
 """Samplers: local search moves between keyframe sets as a person would, and never proposes what was tried."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,27 @@ def test_local_search_proposes_new_neighbours_of_the_front(tmp_path: Path, pipe:
         apart = [_differences(outcome.params, other.params) for other in before]
         assert min(apart) <= 2, "beside keyframes, a parent's but for one thing: the trend is an order and a strength"
     assert any(point.trial.family == "searched" for point in front(study).best)
+
+
+def test_where_nothing_new_is_near_local_search_draws_anywhere(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    """A space of two policies: every step, and every other one; after them only repeats are left, which end the study."""
+    study = study_at(tmp_path, "demo-dit", sampler="local", trials=4)
+    file = study.space.model_copy(
+        update={
+            "groups": {},
+            "keyframes": study.space.keyframes.model_copy(update={"encodings": ("uniform",), "interval": (1, 2)}),
+            "steps": study.space.steps.model_copy(update={"num_inference_steps": (50, 50), "scheduler": ("DDIMScheduler",)}),
+            "mixing": study.space.mixing.model_copy(update={"families": ("jump",)}),
+            "forecast": study.space.forecast.model_copy(
+                update={"order": (0,), "strength": (1.0, 1.0), "variable": ("output",)}
+            ),
+        }
+    )
+    study = replace(study, space=file)
+    found = [event for event in tune(study, pipe=pipe, evaluator=recorded(study, pipe)) if isinstance(event, TrialOutcome)]
+    assert {outcome.nfe for outcome in found} == {25, 50}
+    assert len({outcome.digest for outcome in found}) == 2
+    assert sum(outcome.duplicate_of is not None for outcome in found) == len(found) - 2 > 0
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
