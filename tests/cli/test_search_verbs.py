@@ -85,12 +85,21 @@ def test_check_needs_the_study_of_the_policy(exported: tuple[Path, Result], run:
     assert result.exit_code == 2 and "--study must name the study" in result.stderr
 
 
+def _heed_interrupts() -> None:
+    """Undoes what a shell does to jobs in the background, and they to their children: ignoring Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a child process")
 def test_interrupted_tune_says_how_to_go_on(folder: Path, run: Run) -> None:
     path = folder / "interrupted.toml"
     path.write_text(STUDY.format(trials=200, storage=folder / "interrupted.db"), encoding="utf-8")
     child = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "tune", str(path)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", MAIN, "tune", str(path)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=_heed_interrupts,
     )
     assert child.stderr is not None
     for line in child.stderr:
