@@ -7,7 +7,6 @@ several strengths, on the cases that the study searches with (held-out pictures 
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import product
@@ -15,6 +14,7 @@ from typing import Any
 
 from benchmarks.front import RAW, RESULTS
 from benchmarks.held_out import HeldOut, mean
+from benchmarks.record import save
 from frdiff_tune.runtime import keyframe_policy
 from frdiff_tune.search.setting import machine_of, open_pipeline, search_cases
 from frdiff_tune.search.starting import ramp
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("studies", nargs="+", help="bare names or paths; they need not have been tuned")
     for name in parser.parse_args().studies:
         result = measure(load_study(name))
-        (RESULTS / f"ends-{result['study']}.json").write_text(json.dumps(result, indent=1) + "\n")
+        save(result, RESULTS / f"ends-{result['study']}.json")
 
 
 if __name__ == "__main__":

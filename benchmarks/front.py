@@ -14,7 +14,6 @@ needs no tuned study.
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from typing import Any
 from benchmarks.comparison import Estimate, Resampling, is_known, is_ours, is_searched, surely_worse
 from benchmarks.front_table import figure, replace_block, table
 from benchmarks.held_out import HeldOut, Row, mean
+from benchmarks.record import save
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.search.pareto import Front, front
@@ -210,9 +210,8 @@ def main() -> None:
             list(_all(study, HeldOut(study, pipe, held_out_cases(study, pipe, given.seeds), RAW), only_known=True))
             continue
         result = measure(load_study(name), given.seeds)
-        RESULTS.mkdir(exist_ok=True)
         stem = RESULTS / f"front-{result['study']}"
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+        save(result, stem.with_suffix(".json"))
         figure(result, stem.with_suffix(".png"))
         tables.append(table(result))
         print(tables[-1])
