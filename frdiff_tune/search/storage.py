@@ -1,8 +1,11 @@
 """The study's database: opened, checked, and put in order after a kill."""
 
 import os
+import secrets
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from frdiff_tune.search.study import Study
 DEFINITION = "frdiff:definition"
 WORKER = "frdiff:worker"
 ATTEMPTS = 5
+_RUNS: set[str] = set()
+"""Names of the runs of this process that are under way."""
 AGAIN = "frdiff:again"
 """Attribute of a trial that was broken off and is tried once more."""
 
@@ -158,38 +163,53 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return json.loads(json.dumps(value))
 
 
-def worker() -> str:
-    """Returns what names this process on this machine, also after its number was given to another one."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
+@contextmanager
+def working() -> Iterator[str]:
+    """Gives a run of a study a name by which others see whether it is still under way.
+
+    It names the machine, the process (also after its number was given to another one) and the run within it.
+    """
+    name = f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}/{secrets.token_hex(4)}"
+    _RUNS.add(name)
+    try:
+        yield name
+    finally:
+        _RUNS.discard(name)
 
 
-def restore(opened: optuna.Study) -> None:
-    """Marks trials whose process is gone as failed and puts them first in the queue again, with their attributes.
+def restore(opened: optuna.Study, worker: str) -> None:
+    """Marks trials whose run is gone as failed and puts them first in the queue again, with their attributes.
 
     A trial of another machine is left alone: whether it still runs cannot be seen from here.
+
+    Arguments:
+        opened: The study.
+        worker: Name of the run that puts them in order.
     """
     stale = opened.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     for trial in stale:
         name = str(trial.user_attrs.get(WORKER, ""))
-        if name == worker() or not _alive(name):
+        if not _alive(name):
             opened.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            enqueue_again(opened, trial)
+            enqueue_again(opened, trial, worker)
 
 
-def enqueue_again(opened: optuna.Study, trial: FrozenTrial) -> None:
+def enqueue_again(opened: optuna.Study, trial: FrozenTrial, worker: str) -> None:
     """Puts a trial that was broken off into the queue; one whose parameters were not all drawn yet is drawn anew."""
     given = trial.system_attrs.get("fixed_params") or {}
     whole = len(trial.params) == len(opened.user_attrs.get("frdiff:parameters", ()))
     attributes = {key: value for key, value in trial.user_attrs.items() if key in ("family", "starting")}
     if whole or given:
-        opened.enqueue_trial({**given, **trial.params}, {**attributes, WORKER: worker(), AGAIN: trial.number})
+        opened.enqueue_trial({**given, **trial.params}, {**attributes, WORKER: worker, AGAIN: trial.number})
 
 
 def _alive(name: str) -> bool:
-    """Whether the process of that name may still run."""
+    """Whether the run of that name may still be under way."""
     host, number, started = (*name.split("/"), "", "")[:3]
     if host != socket.gethostname():
         return bool(host)
+    if int(number) == os.getpid() and started == _started(os.getpid()):
+        return name in _RUNS
     return _started(int(number)) == started
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
 from frdiff_tune.measure import cases_digest, summarise
@@ -73,15 +74,16 @@ def tune(
     machine = setting.machine_of(study, pipe).model_dump(mode="json")
     more = {"cases.digest": cases_digest(cases), **{f"machine.{key}": value for key, value in machine.items()}}
     space = Space(study.space, pipe, study.file.call.num_inference_steps)
-    run = Run(
-        study=study,
-        space=space,
-        optuna_study=storage.open_study(study, opened, more),
-        ledger=Ledger(opened.engine),
-        place=setting.place_of(study, pipe, cases),
-        evaluator=evaluator or setting.make_evaluator(study, pipe, cases),
-    )
     with ExitStack() as stack:
+        run = Run(
+            study=study,
+            space=space,
+            optuna_study=storage.open_study(study, opened, more),
+            ledger=Ledger(opened.engine),
+            place=setting.place_of(study, pipe, cases),
+            evaluator=evaluator or setting.make_evaluator(study, pipe, cases),
+            worker=stack.enter_context(storage.working()),
+        )
         stack.enter_context(run.evaluator)
         yield from (Preparing(*progress) for progress in run.evaluator.prepare())
         yield from run.trials(trials or study.file.search.trials, end)
@@ -101,6 +103,7 @@ class Run:
         ledger: Where measurements are kept.
         place: Where the study's measurements belong there.
         evaluator: What measures; prepared before the first trial.
+        worker: Name of this run among those that share the study.
     """
 
     def __init__(
@@ -112,9 +115,10 @@ class Run:
         ledger: Ledger,
         place: Place,
         evaluator: Measures,
+        worker: str,
     ) -> None:
         self.study, self.space, self.optuna_study = study, space, optuna_study
-        self.ledger, self.place, self.evaluator = ledger, place, evaluator
+        self.ledger, self.place, self.evaluator, self.worker = ledger, place, evaluator, worker
         self.optuna_study.set_user_attr("frdiff:parameters", list(space.distributions))
 
     def trials(self, count: int, end: float) -> Iterator[TrialOutcome]:
@@ -125,11 +129,14 @@ class Run:
             end: When to stop, by the monotonic clock; a trial that has begun is finished.
         """
         self._fix(count)
-        storage.restore(self.optuna_study)
+        storage.restore(self.optuna_study, self.worker)
         points = starting_points(self.space, self.optuna_study.user_attrs["frdiff:trials"])
         repeats = 0
         while len(self._finished()) < count and time.monotonic() < end and repeats < REPEATS * count:
-            outcome = self._trial(points)
+            try:
+                outcome = self._trial(points)
+            except UpdateFinishedTrialError:  # another run took it for one of a run that is gone, and queued it again
+                continue
             repeats = repeats + 1 if outcome.duplicate_of is not None else 0
             yield outcome
 
@@ -154,12 +161,14 @@ class Run:
         try:
             policy = self.space.decode(trial.params)
             self._measure(trial, policy)
+        except UpdateFinishedTrialError:
+            raise
         except BaseException as error:
             trial.set_user_attr("failure", f"{type(error).__name__}: {error}")
             trial.set_user_attr("broken_off", not isinstance(error, Exception))
             frozen = self.optuna_study.tell(trial, state=TrialState.FAIL)
             if not isinstance(error, Exception):
-                storage.enqueue_again(self.optuna_study, frozen)
+                storage.enqueue_again(self.optuna_study, frozen, self.worker)
             raise
         return TrialOutcome.read(self.optuna_study.get_trials(deepcopy=False)[trial.number])
 
@@ -171,13 +180,13 @@ class Run:
             point = next((i for i in range(len(points)) if i not in started), None)
             given = {} if point is None else {"family": points[point].family, "starting": point}
             params = {} if point is None else dict(points[point].params)
-            self.optuna_study.enqueue_trial(params, {**given, storage.WORKER: storage.worker()})
+            self.optuna_study.enqueue_trial(params, {**given, storage.WORKER: self.worker})
         tried = sum(_counts(trial) for trial in everything)
         running = any(trial.state == TrialState.RUNNING for trial in everything)
         search = self.study.file.search
         self.optuna_study.sampler = SAMPLERS[search.sampler](Proposal(self.space, search.seed, tried, running))
         trial = self.optuna_study.ask(self.space.distributions)
-        trial.set_user_attr(storage.WORKER, storage.worker())
+        trial.set_user_attr(storage.WORKER, self.worker)
         return trial
 
     def _measure(self, trial: Trial, policy: Policy) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from frdiff_tune.errors import ModelError, StudyError
 from frdiff_tune.policy import Policy
-from frdiff_tune.search import Preparing, Study, TrialOutcome, front, tune
+from frdiff_tune.search import Preparing, Study, TrialOutcome, front, storage, tune
 from frdiff_tune.search.samplers import SAMPLERS
 from tests.search.recorded import COUNT, Recorded, recorded, study_at
 from tests.tiny import tiny_dit
@@ -130,6 +130,35 @@ def test_ctrl_c_marks_the_trial_restores_the_pipeline_and_goes_on(tmp_path: Path
     assert len(outcomes(study, pipe, again)) == 3
     assert again.measured[0] == (evaluator.measured[-1][0], 1)
     assert len(front(study).points) == 5
+
+
+def test_a_run_in_another_thread_is_not_taken_for_one_that_is_gone(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=3)
+
+    def begin_another(policy: Policy, b: int) -> None:
+        storage.restore(optuna_study(study), "another run")
+
+    found = outcomes(study, pipe, recorded(study, pipe, begin_another))
+    assert [outcome.number for outcome in found] == [0, 1, 2]
+    assert [trial.state.name for trial in optuna_study(study).trials] == ["COMPLETE"] * 3
+
+
+def test_a_trial_that_another_run_took_away_is_measured_again(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    """Another run may see a queued trial in the moment in which it still bears the name of a run that is gone."""
+    study = study_at(tmp_path, "demo-dit", trials=3)
+
+    def take_away(policy: Policy, b: int) -> None:
+        if len(evaluator.measured) == 1:
+            kept = optuna_study(study)
+            running = kept.trials[-1]
+            kept.tell(running.number, state=optuna.trial.TrialState.FAIL)
+            storage.enqueue_again(kept, running, "another run")
+
+    evaluator = recorded(study, pipe, take_away)
+    assert len(outcomes(study, pipe, evaluator)) == 3
+    assert len(front(study).points) == 3
+    assert [trial.state.name for trial in optuna_study(study).trials] == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+    assert len(evaluator.measured) == len(set(evaluator.measured)), "no block is measured twice"
 
 
 def test_a_trial_that_fails_is_marked_and_says_why(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
