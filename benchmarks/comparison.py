@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.held_out import Row
+from benchmarks.bench import Row
 from frdiff_tune.measure.interval import bootstrap
 from frdiff_tune.search.pareto import hypervolume
 

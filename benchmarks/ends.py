@@ -8,15 +8,15 @@ several strengths, on the cases that the study searches with (held-out pictures 
 
 import argparse
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import closing
 from itertools import product
+from statistics import fmean, median
 from typing import Any
 
-from benchmarks.front import RAW, RESULTS
-from benchmarks.held_out import HeldOut, mean
-from benchmarks.record import save
+from benchmarks.bench import CaseBench
+from benchmarks.record import heading, save
 from frdiff_tune.runtime import keyframe_policy
-from frdiff_tune.search.setting import machine_of, open_pipeline, search_cases
+from frdiff_tune.search.setting import open_pipeline, search_cases
 from frdiff_tune.search.starting import ramp
 from frdiff_tune.search.study import Study, load_study
 
@@ -28,34 +28,25 @@ STRENGTHS = (-0.5, -0.25, 0.0, 0.25, 0.5, 1.0)
 def measure(study: Study) -> dict[str, Any]:
     """Returns the rows of a study, as JSON values."""
     pipe = open_pipeline(study)
-    cases = search_cases(study, pipe)
-    bench = HeldOut(study, pipe, cases, RAW)
-    rows = list(_rows(bench, pipe))
-    bench.bench.close()
-    return {
-        "study": study.name,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"python -m benchmarks.ends {study.name}",
-        "machine": machine_of(study, pipe).model_dump(mode="json"),
-        "pictures": len(cases),
-        "rows": rows,
-    }
+    with closing(CaseBench(study, pipe, search_cases(study, pipe))) as bench:
+        rows = list(_rows(bench))
+    return {**heading(study, pipe, f"python -m benchmarks.ends {study.name}", len(bench.cases)), "rows": rows}
 
 
-def _rows(bench: HeldOut, pipe: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+def _rows(bench: CaseBench) -> Iterator[dict[str, Any]]:
     for (count, growth, gaps), last, strength in product(SETS, (False, True), STRENGTHS):
         T = bench.steps
         keyframes = ramp(T, round(count * T / 50), growth, gaps if last else ())
-        jumps = keyframe_policy(pipe, T, keyframes, 0.0, order=1, strength=strength, variable="epsilon")
-        lpips = sorted(bench.distances(jumps))
+        jumps = keyframe_policy(bench.pipe, T, keyframes, 0.0, order=1, strength=strength, variable="epsilon")
+        lpips = bench.distances(jumps)
         row = {
             "keyframes": list(keyframes),
             "growth": growth,
             "last_gaps": list(gaps) if last else [],
             "strength": strength,
-            "lpips_mean": mean(lpips),
-            "lpips_median": lpips[len(lpips) // 2],
-            "lpips_worst": lpips[-1],
+            "lpips_mean": fmean(lpips),
+            "lpips_median": median(lpips),
+            "lpips_worst": max(lpips),
         }
         print(*(f"{name} {value}" for name, value in row.items()), sep="  ", flush=True)
         yield row
@@ -67,7 +58,7 @@ def main() -> None:
     parser.add_argument("studies", nargs="+", help="bare names or paths; they need not have been tuned")
     for name in parser.parse_args().studies:
         result = measure(load_study(name))
-        save(result, RESULTS / f"ends-{result['study']}.json")
+        save(result, f"ends-{result['study']}")
 
 
 if __name__ == "__main__":

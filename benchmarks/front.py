@@ -15,19 +15,20 @@ needs no tuned study.
 
 import argparse
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
+from benchmarks.bench import CaseBench, Row
 from benchmarks.comparison import Estimate, Resampling, is_known, is_ours, is_searched, surely_worse
 from benchmarks.front_table import figure, replace_block, table
-from benchmarks.held_out import HeldOut, Row, mean
-from benchmarks.record import save
+from benchmarks.record import heading, save
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import frdiff_policy, full_policy, keyframe_policy
-from frdiff_tune.search.pareto import Front, front
-from frdiff_tune.search.setting import held_out_cases, machine_of, open_pipeline
+from frdiff_tune.search.pareto import Front, front, non_dominated
+from frdiff_tune.search.setting import held_out_cases, open_pipeline
 from frdiff_tune.search.solvers import runnable
 from frdiff_tune.search.study import Study, load_study
 
@@ -40,13 +41,11 @@ SCREENS = (2, None)
 """Blocks of 16 pictures that solvers are screened on, in rounds; None: all."""
 SAME, EQUAL = 0.05, 0.001
 """Relative differences of mean LPIPS below which two spacings of a solver count as one, and two solvers (Euler is DDIM)."""
-RAW = Path("runs/benchmarks/front")
-RESULTS = Path(__file__).parent / "results"
 
 Named = tuple[str, str, str, Policy]  # name, family, group, policy
 
 
-def fewer_steps(held_out: HeldOut, solvers: dict[str, Any]) -> Iterator[Named]:
+def fewer_steps(held_out: CaseBench, solvers: dict[str, Any]) -> Iterator[Named]:
     """Yields fewer steps by the solvers that the screening leaves, at the counts that it leaves them."""
     pipe, near = held_out.pipe, {n: list(solvers) for n in STEPS}
     for parts in SCREENS:
@@ -64,24 +63,24 @@ def fewer_steps(held_out: HeldOut, solvers: dict[str, Any]) -> Iterator[Named]:
             yield f"{label}, {steps} steps", "fewer steps", label, whole
 
 
-def _fewer(held_out: HeldOut, solver: Any, steps: int, parts: int | None) -> tuple[float, ...]:  # noqa: ANN401
+def _fewer(held_out: CaseBench, solver: Any, steps: int, parts: int | None) -> tuple[float, ...]:  # noqa: ANN401
     return held_out.distances(full_policy(held_out.pipe, steps, scheduler=solver), parts=parts)
 
 
 def near_best(found: dict[str, tuple[float, ...]], twins: bool) -> list[str]:
     """Returns whose LPIPS is not surely worse than the best's; without twins: nor the same as an earlier one's."""
-    best, kept = min(found.values(), key=mean), list[str]()
+    best, kept = min(found.values(), key=fmean), list[str]()
     for label, values in found.items():
-        worse = mean(values) > (1 + SAME) * mean(best) and surely_worse(values, best)
+        worse = fmean(values) > (1 + SAME) * fmean(best) and surely_worse(values, best)
         again = not twins and any(_apart(values, found[other]) <= _same(label, other) for other in kept)
-        print(f"screened on {len(values)}: {label} {mean(values):.5f} {'worse' * worse or 'the same' * again}", flush=True)
+        print(f"screened on {len(values)}: {label} {fmean(values):.5f} {'worse' * worse or 'the same' * again}", flush=True)
         if not worse and not again:
             kept.append(label)
     return kept
 
 
 def _apart(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    return abs(mean(a) - mean(b)) / max(mean(a), mean(b))
+    return abs(fmean(a) - fmean(b)) / max(fmean(a), fmean(b))
 
 
 def _same(a: str, b: str) -> float:
@@ -107,7 +106,7 @@ def ours(found: Front) -> Iterator[Named]:
     is made by the search's figures alone.
     """
     trials = [point for point in found.points if not point.trial.known and not is_plain(point.policy)]
-    chosen = {point.trial.number for point in found.best} | _front_of(trials)
+    chosen = {point.trial.number for point in found.best} | {trial.number for trial in non_dominated([p.trial for p in trials])}
     closest: dict[int, Any] = {}
     for point in sorted(trials, key=lambda p: p.trial.lpips.value):
         closest.setdefault(point.policy.nfe, point)
@@ -123,59 +122,42 @@ def is_plain(policy: Policy) -> bool:
     return policy.nfe == policy.T and not policy.masks
 
 
-def _front_of(points: list[Any]) -> set[int]:
-    """Returns the numbers of the trials that no other of them dominates."""
-    kept, lowest = set(), float("inf")
-    for point in sorted(points, key=lambda p: (p.trial.latency_ms.value, p.trial.lpips.value)):
-        if point.trial.lpips.value < lowest:
-            kept.add(point.trial.number)
-            lowest = point.trial.lpips.value
-    return kept
-
-
 def measure(study: Study, seeds: int) -> dict[str, Any]:
     """Returns all rows of a study and what follows from them, as JSON values."""
     pipe = open_pipeline(study)
-    held_out = HeldOut(study, pipe, held_out_cases(study, pipe, seeds), RAW)
-    everything = list(_all(study, held_out))
-    held_out.warm_up()
-    reference = held_out.ratios(None)
-    middle = _median(reference)
-    rows = [held_out.row(*named) for named in everything]
-    latency = [_median(row.ratios) / middle for row in rows]
-    anchor_ms = held_out.anchor_ms()
-    held_out.bench.close()
+    found = front(study)
+    with closing(CaseBench(study, pipe, held_out_cases(study, pipe, seeds))) as held_out:
+        everything = list(_all(study, held_out, found))
+        held_out.warm_up()
+        reference = held_out.ratios(None)
+        middle = median(reference)
+        rows = [held_out.row(*named) for named in everything]
+        latency = [median(row.ratios) / middle for row in rows]
+        anchor_ms = held_out.anchor_ms()
     return {
-        "study": study.name,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"python -m benchmarks.front {study.name} --seeds {seeds}",
-        "machine": machine_of(study, pipe).model_dump(mode="json"),
-        "pictures": len(held_out.cases),
+        **heading(study, pipe, f"python -m benchmarks.front {study.name} --seeds {seeds}", len(held_out.cases)),
+        "trials": len(found.points),
         "reference": {"steps": held_out.steps, "latency_ms": middle * anchor_ms, "pairs": len(reference)},
         "rows": [
-            {**asdict(row), "latency_share": share, "latency_ms": share * middle * anchor_ms, "lpips_mean": mean(row.lpips)}
+            {**asdict(row), "latency_share": share, "latency_ms": share * middle * anchor_ms, "lpips_mean": fmean(row.lpips)}
             for row, share in zip(rows, latency, strict=True)
         ],
         "figures": figures(rows, latency),
     }
 
 
-def _all(study: Study, held_out: HeldOut, only_known: bool = False) -> Iterator[Named]:
-    """Yields every policy once, its LPIPS measured."""
+def _all(study: Study, held_out: CaseBench, found: Front | None) -> Iterator[Named]:
+    """Yields every policy once, its LPIPS measured; without a front only the known ones."""
     solvers = runnable(held_out.pipe, study.space.steps.scheduler, SPACINGS)
     sources = [fewer_steps(held_out, solvers), known(held_out.pipe, held_out.steps)]
     seen: set[str] = set()
-    for source in sources if only_known else [ours(front(study)), *sources]:
+    for source in sources if found is None else [ours(found), *sources]:
         for named in source:
             if named[3].digest not in seen:
                 seen.add(named[3].digest)
-                lpips = mean(held_out.distances(named[3]))
+                lpips = fmean(held_out.distances(named[3]))
                 print(f"{named[1]:12s} {named[0]:48s} NFE {named[3].nfe:3d}  LPIPS {lpips:.5f}", flush=True)
                 yield named
-
-
-def _median(values: tuple[float, ...]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 def figures(rows: list[Row], latency: list[float]) -> dict[str, Any]:
@@ -207,12 +189,12 @@ def main() -> None:
         if given.only:
             study = load_study(name)
             pipe = open_pipeline(study)
-            list(_all(study, HeldOut(study, pipe, held_out_cases(study, pipe, given.seeds), RAW), only_known=True))
+            with closing(CaseBench(study, pipe, held_out_cases(study, pipe, given.seeds))) as held_out:
+                list(_all(study, held_out, None))
             continue
         result = measure(load_study(name), given.seeds)
-        stem = RESULTS / f"front-{result['study']}"
-        save(result, stem.with_suffix(".json"))
-        figure(result, stem.with_suffix(".png"))
+        path = save(result, f"front-{result['study']}")
+        figure(result, path.with_suffix(".png"))
         tables.append(table(result))
         print(tables[-1])
     if given.readme:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 FAMILIES = {
@@ -19,10 +20,10 @@ FLOOR = 1e-4
 def table(result: dict[str, Any]) -> str:
     """Returns what one study shows, in Markdown, with the table of every policy folded up."""
     rows, figures = result["rows"], result["figures"]
-    reference = result["reference"]
+    reference, machine = result["reference"], result["machine"]
     lines = [
-        f"#### `{result['study']}`: {result['pictures']} held-out pictures, {reference['steps']} steps = "
-        f"{reference['latency_ms']:.0f} ms ({result['machine']['cpu'] or result['machine']['device']})",
+        f"#### `{result['study']}` after {result['trials']} trials: {result['pictures']} held-out pictures, "
+        f"{reference['steps']} steps = {reference['latency_ms']:.0f} ms ({machine['cpu'] or machine['device']})",
         "",
         *_claims(figures),
         "",
@@ -44,8 +45,8 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _line(name: str, row: dict[str, Any]) -> str:
-    middle = sorted(row["lpips"])[len(row["lpips"]) // 2]
-    return f"| {name} | {row['nfe']} | {row['latency_share']:.3f} | {row['lpips_mean']:.5f} | {middle:.5f} |"
+    share, middle = row["latency_share"], median(row["lpips"])
+    return f"| {name} | {row['nfe']} | {share:.3f} | {row['lpips_mean']:.5f} | {middle:.5f} |"
 
 
 def _claims(figures: dict[str, Any]) -> list[str]:

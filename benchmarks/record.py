@@ -1,18 +1,44 @@
 """Results as JSON files: everything indented but the rows, which take a line each."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from frdiff_tune.search.setting import machine_of
+from frdiff_tune.search.study import Study
 
-def save(result: dict[str, Any], path: Path) -> None:
-    """Writes a result.
+RESULTS = Path(__file__).parent / "results"
+
+
+def heading(study: Study, pipe: Any, command: str, pictures: int) -> dict[str, Any]:  # noqa: ANN401
+    """Returns what every result begins with: of what, when, how and where it was measured.
+
+    Arguments:
+        study: The study.
+        pipe: Its pipeline.
+        command: The command that measures it again.
+        pictures: How many pictures every policy drew.
+    """
+    return {
+        "study": study.name,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "machine": machine_of(study, pipe).model_dump(mode="json"),
+        "pictures": pictures,
+    }
+
+
+def save(result: dict[str, Any], name: str) -> Path:
+    """Writes a result and returns where.
 
     Arguments:
         result: JSON values; ``rows`` is a list.
-        path: The file.
+        name: Of the file, without its ending.
     """
     head = json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1).removesuffix("\n}")
     rows = ",\n".join(f"  {json.dumps(row)}" for row in result["rows"])
-    path.parent.mkdir(exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
     path.write_text(f'{head},\n "rows": [\n{rows}\n ]\n}}\n')
+    return path

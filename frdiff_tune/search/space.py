@@ -13,7 +13,7 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
     group.<name>                   True: the group reuses between keyframes where lam > 0
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -28,9 +28,7 @@ from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
 from frdiff_tune.search.grouping import resolve_groups, without_nesting
 from frdiff_tune.search.mixing_space import MixingSpace
 from frdiff_tune.search.solvers import runnable
-from frdiff_tune.search.space_file import STRENGTH, STRENGTH_STEP, SpaceFile, round_strength
-
-Params = Mapping[str, Any]
+from frdiff_tune.search.space_file import STRENGTH, STRENGTH_STEP, Params, SpaceFile, round_strength
 
 
 class Space:

@@ -1,6 +1,7 @@
 """The space file: what may vary for one model family, as TOML."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -8,6 +9,8 @@ from frdiff_tune.policy.mixing import BIAS_STEP, MIXING, round_bias, round_slope
 from frdiff_tune.search.encodings import ENCODINGS
 from frdiff_tune.search.toml_file import Section, nearest
 
+Params = Mapping[str, Any]
+"""A value per parameter of a space."""
 STRENGTH = "forecast.strength"
 """The parameter by which a study varies the strength of a forecast."""
 STRENGTH_STEP = 0.05

@@ -29,12 +29,10 @@ DENSE_ENDS = (
 )  # fmt: skip
 """Keyframes of 50 steps, growth of their gaps, strength of a linear forecast, last gaps; other runs in proportion.
 
-Mean (median) LPIPS on the 32 search cases of the embedded models, by ``python -m benchmarks.ends demo demo-dit``. Last gaps:
-class, 10 keyframes of growth 4 and strength -.25, none .0074 (.0055), 3 2 2 1 .0013 (.0004); 14 keyframes held, none .0024
-(.0021), 2 2 1 .0007 (.0002); text, 14 of growth 1.6 and strength .25, none .0032 (.0012), 2 1 1 .0035 (.0003). Strength: text,
-14 of growth 1.6 without last gaps, held .0072, .25 .0032, .5 .0178; class, 10 of growth 4, .25 .0236, held .0113, -.25 .0074,
--.5 .0082. What is skipped early flips a few pictures, held scores flip others than extrapolated ones; what is skipped at the
-very end is a small error of every picture.
+Why these: ``python -m benchmarks.ends demo demo-dit`` and its committed results. What is skipped at the very end is a small
+error of every picture: last gaps that become short divide the median LPIPS several times. What is skipped early flips a few
+pictures, and held scores flip others than extrapolated ones: a little of the way to the extrapolated score, or of the opposite
+way, pays on some sets, the whole way on none of those measured.
 """
 FEWER = (0.4, 0.2, 0.6, 0.26, 0.14, 0.3, 0.8, 0.5)
 """Step counts of fewer steps, as shares of the reference's."""

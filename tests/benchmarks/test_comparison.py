@@ -4,9 +4,9 @@ from math import log
 
 import pytest
 
+from benchmarks.bench import Row
 from benchmarks.comparison import Resampling, fastest_at, is_known, is_ours, latency_at, surely_worse
 from benchmarks.front import near_best
-from benchmarks.held_out import Row
 
 STEPS = [(0.04, 0.2), (0.01, 0.4), (0.0025, 0.8)]  # (LPIPS, latency) at 10, 20, 40 steps
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 
-from frdiff_tune.search import TrialOutcome, front, tune
+from frdiff_tune.search import Space, TrialOutcome, front, tune
+from frdiff_tune.search.samplers import Proposal
+from frdiff_tune.search.samplers.local import LocalSampler
 from frdiff_tune.search.samplers.moves import MOVES, add, crossed, drop, moved, relocate, shift, slide
 from tests.search.recorded import recorded, study_at
 from tests.tiny import tiny_dit
@@ -88,6 +91,10 @@ def test_where_nothing_new_is_near_local_search_draws_anywhere(tmp_path: Path, p
     assert {outcome.nfe for outcome in found} == {25, 50}
     assert len({outcome.digest for outcome in found}) == 2
     assert sum(outcome.duplicate_of is not None for outcome in found) == len(found) - 2 > 0
+    kept = optuna.load_study(study_name=study.name, storage=study.file.search.storage)
+    sampler = LocalSampler(Proposal(Space(study.space, pipe, 50), 0, len(found)))
+    asked = kept.ask()
+    assert sampler.sample_relative(kept, kept.trials[asked.number], sampler.space.distributions) == {}
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:

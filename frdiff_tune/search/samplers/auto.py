@@ -7,7 +7,7 @@ from frdiff_tune.search.samplers.local import local
 
 
 def auto(proposal: Proposal) -> BaseSampler:
-    """Returns local search: it learns from one good policy, where TPE needs many trials to see which of 70 numbers matter.
+    """Returns local search: it proposes neighbours of good policies at once, where TPE first learns a density per parameter.
 
     Arguments:
         proposal: What is proposed for.

@@ -1,6 +1,6 @@
 """Local search on the front: a neighbour of something that nothing else beats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from frdiff_tune.search.samplers._base import Proposal
 from frdiff_tune.search.samplers.moves import crossed, moved
 from frdiff_tune.search.samplers.mutation import WIDTH
-from frdiff_tune.search.space_file import STRENGTH
+from frdiff_tune.search.space_file import STRENGTH, Params
 
-Params = Mapping[str, Any]
 CROSSING = 0.3
 """Chance that a keyframe set is first crossed with that of another one of the front."""
 NEAR = 4

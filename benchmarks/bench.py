@@ -1,10 +1,11 @@
 """Policies measured on the same cases, every picture's LPIPS and every timed pair kept, resumable."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from frdiff_tune.measure import (
@@ -30,6 +31,8 @@ ANCHOR_STEPS = 5
 PAIRS = 5
 """Timed pairs of every policy with the anchor, a full run of five steps."""
 QUALITY_BATCH = 16
+RAW = Path("runs/benchmarks")
+"""Where what was measured is kept, a file per study and set of cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +58,16 @@ class Row:
     ratios: tuple[float, ...]
 
 
-class HeldOut:
+class CaseBench:
     """Measures policies on cases of a study; what was measured before is read from a file.
 
     Arguments:
         study: The study.
         pipe: Its pipeline.
         cases: The cases, usually held out.
-        folder: Where rows are kept, a file per study.
     """
 
-    def __init__(self, study: Study, pipe: Any, cases: tuple[Case, ...], folder: Path) -> None:  # noqa: ANN401
+    def __init__(self, study: Study, pipe: Any, cases: tuple[Case, ...]) -> None:  # noqa: ANN401
         settings = measuring(study)
         self.pipe, self.steps = pipe, int(settings["steps"])
         self.call, self.batch = dict(settings["call"]), int(settings["batch"])
@@ -75,7 +77,7 @@ class HeldOut:
         self.lpips = Lpips(self.device)
         self.parts = blocks(self.cases, QUALITY_BATCH)
         self.anchor = Contender(self.bench, full_policy(pipe, ANCHOR_STEPS), ANCHOR_STEPS)
-        self.file = folder / f"{study.name}-{cases_digest(self.cases)[:12]}.jsonl"
+        self.file = RAW / f"{study.name}-{cases_digest(self.cases)[:12]}.jsonl"
         self.kept: dict[str, list[float]] = dict(self._read())
 
     @cached_property
@@ -123,16 +125,17 @@ class HeldOut:
         warm_up(self.anchor, self._arguments, self.device)
 
     def anchor_ms(self) -> float:
-        """Returns the anchor's latency now, the median of nine calls, in ms."""
+        """Returns the anchor's latency, the median of nine calls when it was first asked for, in ms."""
+        if "anchor_ms" in self.kept:
+            return self.kept["anchor_ms"][0]
         pairs = list(time_interleaved(self.anchor, self.anchor, self._arguments, range(5), self.device))
-        times = sorted([pair.first.total_ms for pair in pairs] + [pair.second.total_ms for pair in pairs[1:]])
-        return times[len(times) // 2]
+        found = median([pair.first.total_ms for pair in pairs] + [pair.second.total_ms for pair in pairs[1:]])
+        return self._keep("anchor_ms", [found])[0]
 
     def _arguments(self, i: int) -> dict[str, Any]:
         chosen = [self.cases[(i * self.batch + j) % len(self.cases)] for j in range(self.batch)]
         return {**self.call, **call_arguments(chosen)}
 
-
-def mean(values: Sequence[float]) -> float:
-    """Returns the arithmetic mean."""
-    return sum(values) / len(values)
+    def close(self) -> None:
+        """Restores the pipeline."""
+        self.bench.close()
