@@ -29,6 +29,7 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationErr
 from frdiff_tune.errors import PolicyError
 from frdiff_tune.policy import canonical, rules
 from frdiff_tune.policy.plan import StepPlan, make_plan
+from frdiff_tune.policy.resample import resampled
 from frdiff_tune.policy.sections import Machine, Measured, ModelInfo, Number, Provenance, Sampling, Section
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -141,6 +142,21 @@ class Policy(Section):
     def replace(self, **changes: Any) -> "Policy":  # noqa: ANN401
         """Returns a copy with some fields changed, checked and canonical like any policy."""
         return Policy.model_validate({**dict(self), **changes})
+
+    def resample(self, steps: int, T: int | None = None) -> "Policy":
+        """Returns the policy stretched to another walk, as for another step count or another img2img strength.
+
+        Keyframes and masks keep their fractions of the run, lam and forecast weights come from the nearest step of the same
+        kind. What was measured does not hold for it, so it is dropped: ``frdiff-tune check`` measures the result anew.
+
+        Arguments:
+            steps: The new ``num_inference_steps``.
+            T: Steps that the call walks; None: as many as before, times the ratio of the step counts.
+
+        Raises:
+            PolicyError: If a number is no whole one from 1 on, or the policy lists its timesteps.
+        """
+        return self.replace(**resampled(self, steps, T))
 
     def save(self, path: str | Path) -> None:
         """Writes the policy as JSON; the file appears whole or not at all.

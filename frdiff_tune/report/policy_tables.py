@@ -44,7 +44,10 @@ def rows(policy: Policy) -> Iterator[tuple[str, str]]:
         yield from _measured(policy.measured)
     if policy.machine is not None:
         yield "machine", machine_line(policy.machine)
-    if policy.provenance is not None:
+    if policy.provenance is not None and "resampled_from" in policy.provenance.parameters:
+        parent = str(policy.provenance.parameters["resampled_from"])
+        yield "from", f"policy {parent[:12]}, stretched to this walk: unverified until `frdiff-tune check` has measured it"
+    elif policy.provenance is not None:
         trial = "" if policy.provenance.trial is None else f", trial {policy.provenance.trial}"
         yield "from", f"study {policy.provenance.study}{trial}, {policy.provenance.created}"
     yield "digest", policy.digest

@@ -23,6 +23,13 @@ def test_unmeasured_policy_says_so() -> None:
     assert "frdiff-tune export" in dict(rows(toy_policy("11")))["measured"]
 
 
+def test_a_stretched_policy_says_so() -> None:
+    stretched = dict(rows(POLICY.resample(8)))
+    assert stretched["from"].startswith(f"policy {POLICY.digest[:12]}, stretched to this walk: unverified")
+    assert "nothing" in stretched["measured"]
+    assert "speed-up" not in stretched
+
+
 def test_broken_limits_cannot_be_overlooked() -> None:
     broken = POLICY.replace(measured=MEASURED.model_copy(update={"within_limits": False}))
     assert dict(rows(broken))["limits"].startswith("NOT KEPT")

@@ -1,0 +1,60 @@
+"""A policy stretched to another walk: keyframes and masks keep their places in the run, nothing is known of the result."""
+
+from typing import TYPE_CHECKING, Any
+
+from frdiff_tune.errors import PolicyError
+from frdiff_tune.policy.sections import Provenance
+
+if TYPE_CHECKING:
+    from frdiff_tune.policy.policy import Policy
+
+Weights = tuple[float, ...]
+
+
+def resampled(policy: "Policy", steps: int, T: int | None) -> dict[str, Any]:
+    """Returns the tables of a policy for another step count or another walked length; see ``Policy.resample``."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise PolicyError(f"`steps` must be a whole number from 1 on but got {steps!r}. Give num_inference_steps.")
+    if policy.sampling.timesteps is not None:
+        raise PolicyError(
+            "`sampling.timesteps` must be null where a policy is stretched, but this one lists its timesteps, which mean "
+            "nothing in another number of steps. Build or tune a policy for them."
+        )
+    length = round(policy.T * steps / policy.sampling.num_inference_steps) if T is None else T
+    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        raise PolicyError(f"`T` must be a whole number from 1 on but got {length!r}. Leave it out to stretch it with them.")
+    keyframes = _stretched(policy.keyframes, length)
+    sampling = policy.sampling.model_copy(update={"num_inference_steps": steps, "T": length})
+    return {
+        "sampling": sampling,
+        "keyframes": keyframes,
+        "mixing": tuple(policy.mixing[_between(policy, t, keyframes)] for t in range(length)),
+        "masks": {name: _stretched(mask, length) for name, mask in policy.masks.items()},
+        "forecast": {"score": _forecast(policy, keyframes)} if "score" in policy.forecast else {},
+        "measured": None,
+        "machine": None,
+        "provenance": Provenance(parameters={"resampled_from": policy.digest}),
+    }
+
+
+def _stretched(bits: str, T: int) -> str:
+    """Returns T digits with the ones of ``bits`` at the same fractions of the run."""
+    ones = {min(round(t * T / len(bits)), T - 1) for t, bit in enumerate(bits) if bit == "1"}
+    return "".join("1" if t in ones else "0" for t in range(T))
+
+
+def _between(policy: "Policy", t: int, keyframes: str) -> int:
+    """Returns the old step that a new one stands for: of its own kind (keyframe or not) the nearest fraction of the run."""
+    kind, place = keyframes[t], t * policy.T / len(keyframes)
+    same = [old for old, bit in enumerate(policy.keyframes) if bit == kind] or list(range(policy.T))
+    return min(same, key=lambda old: (abs(old - place), old))
+
+
+def _forecast(policy: "Policy", keyframes: str) -> tuple[Weights, ...]:
+    """Returns forecast weights of the old steps that new ones stand for; with too few keyframes before, the last is held."""
+    table = policy.forecast["score"]
+    rows = []
+    for t in range(len(keyframes)):
+        row = table[_between(policy, t, keyframes)] if keyframes[t] == "0" else ()
+        rows.append(row if len(row) <= keyframes[:t].count("1") else (1.0,))
+    return tuple(row or ((1.0,) if bit == "0" else ()) for row, bit in zip(rows, keyframes, strict=True))
