@@ -41,7 +41,7 @@ def profile(
     if as_json:
         print_json({"model": model, "pipeline": type(pipe).__name__, **profile_json(sites, groups)})
         return
-    results().print(sites_table(sites))
+    results().print(sites_table(sites, default_groups(pipe)))
     if groups:
         results().print("")
         results().print(profile_table(groups))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,20 @@ if TYPE_CHECKING:
 SHOWN = 3  # names of a group; the rest is counted
 
 
-def sites_table(sites: Sequence[Site]) -> Table:
-    """Returns the groups of a model: kind, module class, number of sites, and where they are."""
+def sites_table(sites: Sequence[Site], groups: Mapping[str, Sequence[str]]) -> Table:
+    """Returns the groups of a model: kind, module class, number of sites, and where they are.
+
+    Arguments:
+        sites: All sites.
+        groups: Name of a group -> names of its sites.
+    """
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
     for heading in ("group", "kind", "module", "sites", "names"):
         table.add_column(heading, overflow="fold", justify="right" if heading == "sites" else "left")
-    for group in dict.fromkeys(site.group for site in sites):
-        members = [site for site in sites if site.group == group]
+    for group, own in groups.items():
+        members = [site for site in sites if site.name in set(own)]
         kinds = ", ".join(dict.fromkeys(site.kind for site in members))
         modules = ", ".join(dict.fromkeys(site.module_class for site in members))
         table.add_row(group, kinds, modules, str(len(members)), names(members))

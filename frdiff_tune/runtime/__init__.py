@@ -1,10 +1,11 @@
 """The runtime: sites, families, builders, the step clock, reuse, mixing, apply. Knows torch and diffusers, no optuna."""
 
-from frdiff_tune.runtime.apply import Applied, apply_policy
+from frdiff_tune.runtime.applied import Applied
+from frdiff_tune.runtime.apply import apply_policy
 from frdiff_tune.runtime.builders import frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.runtime.families import Site
 from frdiff_tune.runtime.pipeline import describe_model, load_pipeline, model_digest
-from frdiff_tune.runtime.site import default_groups, discover_sites, find_denoiser, match_groups
+from frdiff_tune.runtime.site import default_groups, discover_sites, find_denoiser, find_denoisers, match_groups
 from frdiff_tune.runtime.solver import make_scheduler
 from frdiff_tune.runtime.trace import StepTrace, Trace
 
@@ -18,6 +19,7 @@ __all__ = [
     "describe_model",
     "discover_sites",
     "find_denoiser",
+    "find_denoisers",
     "frdiff_policy",
     "full_policy",
     "keyframe_policy",

@@ -164,7 +164,7 @@ def _groups(pipe: Any, groups: Groups) -> dict[str, tuple[str, ...]]:  # noqa: A
     if isinstance(groups, Mapping):
         return match_groups(pipe, groups)
     own = default_groups(pipe)
-    names = find_denoiser(pipe)[0].paper_groups if groups is None else tuple(groups)
+    names = find_denoiser(pipe).family.paper_groups if groups is None else tuple(groups)
     for name in names:
         if name not in own:
             raise MismatchError(f"`groups` must name groups of the model but got {name!r}. It has {sorted(own)}.")

@@ -1,5 +1,6 @@
 """Who has a policy on: kept beside the pipelines, so that nothing is written on the user's objects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -22,26 +23,29 @@ class Holder:
 _HOLDERS: "WeakKeyDictionary[nn.Module, Holder]" = WeakKeyDictionary()
 
 
-def hold(denoiser: "nn.Module", holder: Holder) -> None:
-    """Notes that a denoiser follows a policy.
+def hold(denoisers: "Sequence[nn.Module]", holder: Holder) -> None:
+    """Notes that denoisers follow a policy.
 
     Raises:
-        MismatchError: If it follows one already.
+        MismatchError: If one follows another already.
     """
-    if denoiser in _HOLDERS:
-        raise MismatchError(
-            f"`pipe` must have no policy on but its {type(denoiser).__name__} already follows one, put on through "
-            f"{_HOLDERS[denoiser].pipeline}. `.remove()` that one first, or switch with `.use(policy)`."
-        )
-    _HOLDERS[denoiser] = holder
+    for denoiser in denoisers:
+        if denoiser in _HOLDERS:
+            raise MismatchError(
+                f"`pipe` must have no policy on but its {type(denoiser).__name__} already follows one, put on through "
+                f"{_HOLDERS[denoiser].pipeline}. `.remove()` that one first, or switch with `.use(policy)`."
+            )
+    for denoiser in denoisers:
+        _HOLDERS[denoiser] = holder
 
 
-def release(denoiser: "nn.Module") -> None:
-    """Notes that a denoiser follows no policy any more."""
-    _HOLDERS.pop(denoiser, None)
+def release(denoisers: "Sequence[nn.Module]") -> None:
+    """Notes that denoisers follow no policy any more."""
+    for denoiser in denoisers:
+        _HOLDERS.pop(denoiser, None)
 
 
 def own_scheduler(pipe: Any) -> Any:  # noqa: ANN401
     """Returns the user's scheduler, also while a policy has installed its own."""
-    holder = _HOLDERS.get(find_denoiser(pipe)[1])
+    holder = _HOLDERS.get(find_denoiser(pipe).module)
     return pipe.scheduler if holder is None else holder.scheduler

@@ -21,9 +21,19 @@ class Patch:
         self._ours = make(getattr(owner, name))
         object.__setattr__(owner, name, self._ours)
 
+    @property
+    def owner(self) -> object:
+        """The object whose attribute is replaced."""
+        return self._owner
+
+    @property
+    def stands(self) -> bool:
+        """Whether the attribute is still the replacement."""
+        return vars(self._owner).get(self._name) is self._ours
+
     def remove(self) -> None:
         """Puts the attribute back; if somebody wrapped ours meanwhile, it is left to them and ours only passes on."""
-        if vars(self._owner).get(self._name) is not self._ours:
+        if not self.stands:
             return
         if self._before is MISSING:
             object.__delattr__(self._owner, self._name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from frdiff_tune.errors import ModelError
 from frdiff_tune.policy import ModelInfo
-from frdiff_tune.runtime.site import find_denoiser
+from frdiff_tune.runtime.site import find_denoisers
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -113,20 +113,22 @@ def _factory(source: str) -> Any:  # noqa: ANN401
     return factory()
 
 
-def model_digest(denoiser: Any) -> str:  # noqa: ANN401
-    """Returns the SHA-256, hexadecimal, of a denoiser's class and configuration."""
-    config = {key: value for key, value in denoiser.config.items() if not key.startswith("_")}
-    text = json.dumps([type(denoiser).__name__, config], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+def model_digest(*denoisers: Any) -> str:  # noqa: ANN401
+    """Returns the SHA-256, hexadecimal, of the classes and configurations of a pipeline's denoisers."""
+    parts: list[Any] = []
+    for denoiser in denoisers:
+        config = {key: value for key, value in denoiser.config.items() if not key.startswith("_")}
+        parts += [type(denoiser).__name__, config]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def describe_model(pipe: Any, source: str = "", revision: str = "") -> ModelInfo:  # noqa: ANN401
     """Returns what a policy says of the model that it is for."""
-    _, denoiser = find_denoiser(pipe)
+    denoisers = [denoiser.module for denoiser in find_denoisers(pipe)]
     return ModelInfo(
         pipeline=type(pipe).__name__,
-        denoiser=type(denoiser).__name__,
-        digest=model_digest(denoiser),
+        denoiser=type(denoisers[0]).__name__,
+        digest=model_digest(*denoisers),
         source=source,
         revision=revision,
     )

@@ -4,10 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.policy import Policy, StepPlan
-from frdiff_tune.runtime.families import GUIDANCE
+from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
+from frdiff_tune.runtime.owner import Owner, present
 from frdiff_tune.runtime.trace import StepTrace, Trace
 
 if TYPE_CHECKING:
@@ -35,33 +37,41 @@ class Run:
         policy: The policy that is executed.
         t: Current step; None outside a run.
         pass_index: Network calls since the last tick of the clock.
+        context: The pipeline's own name for the present call, from ``cache_context``; empty where it gives none.
         calling: Whether the patched denoiser is running its network.
-        half: The conditional half of the batch while only that half is computed.
+        half: While only the conditional half of the batch is computed: whether it is the first one.
         forced: Whether the current call runs in full against the policy.
-        levels: Noise level of each step.
+        levels: Noise level of each step that is walked; known from the first network call on.
         features: (site, pass) -> what the site stored.
         scores: Pass -> (step, score) of the last keyframes, newest first.
         deltas: Pass -> unconditional minus conditional score.
-        signatures: Pass -> shape, dtype and device of the sample when it last ran.
+        signatures: Pass -> step, and denoiser, shape, dtype and device of the sample, when it last ran.
+        idle_controlnet: Whether the ControlNet was not run for the present pass, because the denoiser will not be.
         paired: Whether the batch is a guidance pair; None until the first tick tells.
         batch: Samples of the last network call.
         held_bytes: Bytes that the last whole run stored at its most.
+        owner: The pipeline call that the run belongs to.
+        plain: Why the present or last run goes unaccelerated; empty if it follows the policy.
     """
 
     policy: Policy
     t: int | None = None
     pass_index: int = 0
+    context: str = ""
     calling: bool = False
-    half: slice | None = None
+    half: bool | None = None
     forced: bool = False
     levels: tuple["Level", ...] = ()
-    features: dict[tuple[str, int], Any] = field(default_factory=dict)
-    scores: "dict[int, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
-    deltas: dict[int, "Tensor"] = field(default_factory=dict)
-    signatures: dict[int, Signature] = field(default_factory=dict)
+    features: dict[tuple[str, str], Any] = field(default_factory=dict)
+    scores: "dict[str, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
+    deltas: dict[str, "Tensor"] = field(default_factory=dict)
+    signatures: dict[str, tuple[int, Signature]] = field(default_factory=dict)
+    idle_controlnet: bool = False
     paired: bool | None = None
     batch: int = 0
     held_bytes: int = 0
+    owner: Owner | None = None
+    plain: str = ""
     _plan: tuple[StepPlan, ...] = ()
     _group_of: dict[str, str] = field(default_factory=dict)
     _history: int = 0
@@ -84,17 +94,27 @@ class Run:
     def reset(self) -> None:
         """Ends any run and frees all stored tensors; the trace stays."""
         self.t, self.paired = None, None
-        self.calling, self.half, self.forced = False, None, False
+        self.calling, self.half, self.forced, self.idle_controlnet = False, None, False, False
         for store in (self.features, self.scores, self.deltas, self.signatures):
             store.clear()
 
-    def begin(self, levels: tuple["Level", ...]) -> None:
+    def begin(self) -> None:
         """Starts a run of T steps."""
         self.reset()
         self._steps.clear()
-        self.levels = levels
+        self.owner, self.plain = present(), ""
         self.t = 0
         self._open()
+
+    def give_up(self, why: str) -> None:
+        """Lets the present call go on unaccelerated; ``why`` stands in the trace."""
+        self.reset()
+        self._steps.clear()
+        self.plain = why
+
+    def owns(self) -> bool:
+        """Whether the present network call belongs to the run that is under way."""
+        return self.owner == present()
 
     def tick(self, batch: int) -> None:
         """Moves to the next step; ``batch`` is the number of samples that the solver walks."""
@@ -111,6 +131,39 @@ class Run:
             self.held_bytes = sum(t.numel() * t.element_size() for t in self._tensors())
             self.reset()
 
+    @property
+    def key(self) -> str:
+        """The present pass: its name where the pipeline gives one, else its number since the last tick."""
+        return self.context or str(self.pass_index)
+
+    def seen(self, signature: Signature) -> bool:
+        """Whether the present pass ran at the step before, with the same denoiser, shape, dtype and device; notes this one."""
+        return self._note(self.key, signature)
+
+    def seen_by_controlnet(self, signature: Signature) -> bool:
+        """Whether the ControlNet was called in the same way at the step before; notes this call."""
+        return self._note(f"{CONTROLNET} {self.key}", signature)
+
+    def _note(self, key: str, signature: Signature) -> bool:
+        assert self.t is not None, "no run is under way"
+        known = self.signatures.get(key) == (self.t - 1, signature)
+        self.signatures[key] = (self.t, signature)
+        return known
+
+    def will_jump(self) -> bool:
+        """Whether the denoiser will not run in the present pass, as far as can be told before its call."""
+        assert self.t is not None, "no run is under way"
+        return not self.step.calls and self.signatures.get(self.key, (None,))[0] == self.t - 1 and self.can_jump()
+
+    def reuses_controlnet(self) -> bool:
+        """Whether the policy reuses the ControlNet's residuals at the present step."""
+        return self._group_of.get(CONTROLNET) in self.step.reuses
+
+    def note_controlnet(self) -> None:
+        """Writes into the trace that the ControlNet ran, if a group of the policy holds it."""
+        if CONTROLNET in self._group_of:
+            self.note_computed(CONTROLNET)
+
     def _open(self) -> None:
         self.pass_index = self._calls = 0
         self._computed.clear()
@@ -125,12 +178,12 @@ class Run:
     @property
     def trace(self) -> Trace:
         """What the last run did, or the present one up to now."""
-        return Trace(tuple(self._steps))
+        return Trace(tuple(self._steps), self.plain)
 
     def action(self, site: str) -> Action:
         """Returns what ``site`` does in the present call."""
         group = self._group_of.get(site)
-        if group is None or not self.calling:
+        if group is None or not self.calling or self.owner is None or self.owner.thread != get_ident():
             return Action.PLAIN
         if self.forced:
             return Action.STORE
@@ -167,30 +220,35 @@ class Run:
 
         A forced step that is no keyframe only fills an empty store: it can be held, but is no node of a forecast.
         """
-        scores = self.scores.setdefault(self.pass_index, deque(maxlen=self._history))
+        scores = self.scores.setdefault(self.key, deque(maxlen=self._history))
         if self.step.keyframe or not scores:
             scores.appendleft((self.step.t, score))
 
     def can_jump(self) -> bool:
         """Whether the scores that the present step weighs are all stored."""
         weights = self.step.weights
-        times = [t for t, _ in self.scores.get(self.pass_index, ())][: len(weights)]
+        times = [t for t, _ in self.scores.get(self.key, ())][: len(weights)]
         if len(weights) <= 1:
             return len(times) == len(weights)
         keyframes = [step.t for step in self._plan[: self.step.t] if step.keyframe]
         return times == keyframes[: -len(weights) - 1 : -1]
 
     def forget_pass(self) -> None:
-        """Drops all that the present pass stored: its shape has changed."""
-        self.scores.pop(self.pass_index, None)
-        self.deltas.pop(self.pass_index, None)
-        for key in [key for key in self.features if key[1] == self.pass_index]:
+        """Drops all that the present pass stored: its shape has changed, or it did not run at the step before."""
+        self.scores.pop(self.key, None)
+        self.deltas.pop(self.key, None)
+        for key in [key for key in self.features if key[1] == self.key and key[0] != CONTROLNET]:
             del self.features[key]
 
     def _tensors(self) -> Iterator["Tensor"]:
         yield from leaves(list(self.features.values()))
         yield from (score for scores in self.scores.values() for _, score in scores)
         yield from self.deltas.values()
+
+
+def half_of(length: int, first: bool) -> slice:
+    """Returns the first or the second half of a batch of ``length`` entries."""
+    return slice(0, length // 2) if first else slice(length // 2, length)
 
 
 def leaves(tree: Any) -> Iterator["Tensor"]:  # noqa: ANN401

@@ -2,50 +2,106 @@
 
 import difflib
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.runtime.families import FAMILIES, Family, Site
+from frdiff_tune.runtime.families import CONTROLNET, FAMILIES, GENERIC, GUIDANCE, Family, Site
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def find_denoiser(pipe: Any) -> tuple[Family, "nn.Module"]:  # noqa: ANN401
-    """Returns the family and the module of the network that ``pipe`` calls at every step.
+COMPONENTS = ("unet", "transformer", "transformer_2")
+"""Names under which pipelines hold what they call at every step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denoiser:
+    """A network that a pipeline calls at its steps.
+
+    Arguments:
+        component: Name under which the pipeline holds it.
+        family: Its architecture.
+        module: The network.
+    """
+
+    component: str
+    family: Family
+    module: "nn.Module"
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Its sites."""
+        return self.family.sites(self.module, self.component)
+
+    def module_of(self, site: str) -> "nn.Module":
+        """Returns the module at a site of it."""
+        return self.module.get_submodule(site.partition(".")[2])
+
+
+def find_denoisers(pipe: Any) -> tuple[Denoiser, ...]:  # noqa: ANN401
+    """Returns the networks that ``pipe`` calls at its steps: one, or two that take turns (Wan 2.2).
 
     Raises:
         MismatchError: If no component of the pipeline belongs to a family that is known.
     """
-    for component in ("unet", "transformer"):
-        module = getattr(pipe, component, None)
-        module = getattr(module, "_orig_mod", module)  # torch.compile wraps the module
-        family = FAMILIES.get(type(module).__name__)
-        if family is not None and module is not None:
-            return family, module
+    found = tuple(_denoisers(pipe))
+    if found:
+        return found
     held = {name: type(part).__name__ for name, part in getattr(pipe, "components", {}).items() if part is not None}
     raise MismatchError(
-        f"`pipe` must hold one of the denoisers {sorted(FAMILIES)} but {type(pipe).__name__} holds {held}. "
-        f"Use a pipeline of one of these, or ask for its architecture in an issue."
+        f"`pipe` must hold one of the denoisers {sorted(FAMILIES)}, or a transformer whose blocks diffusers registers for "
+        f"its caches, but {type(pipe).__name__} holds {held}. Use a pipeline of one of these, or ask for its architecture "
+        f"in an issue."
     )
 
 
+def _denoisers(pipe: Any) -> Iterator[Denoiser]:  # noqa: ANN401
+    for component in COMPONENTS:
+        module = getattr(pipe, component, None)
+        module = getattr(module, "_orig_mod", module)  # torch.compile wraps the module
+        if module is None:
+            continue
+        family = FAMILIES.get(type(module).__name__)
+        if family is not None:
+            yield Denoiser(component, family, module)
+        elif GENERIC.knows(module):
+            yield Denoiser(component, GENERIC, module)
+
+
+def find_denoiser(pipe: Any) -> Denoiser:  # noqa: ANN401
+    """Returns the network that ``pipe`` calls first.
+
+    Raises:
+        MismatchError: If no component of the pipeline belongs to a family that is known.
+    """
+    return find_denoisers(pipe)[0]
+
+
 def discover_sites(pipe: Any) -> tuple[Site, ...]:  # noqa: ANN401
-    """Returns every site of the pipeline's denoiser: name, group, kind, module class.
+    """Returns every site of a pipeline: those of its denoisers, its ControlNet, and the guidance pair.
 
     Raises:
         MismatchError: If the denoiser's architecture is unknown.
     """
-    family, denoiser = find_denoiser(pipe)
-    return family.sites(denoiser)
+    denoisers = find_denoisers(pipe)
+    sites = tuple(site for denoiser in denoisers for site in denoiser.sites)
+    controlnet = getattr(pipe, CONTROLNET, None)
+    if controlnet is not None:
+        sites = (*sites, Site(CONTROLNET, CONTROLNET, "controlnet", type(controlnet).__name__))
+    return (*sites, Site(GUIDANCE, GUIDANCE, "guidance", type(denoisers[0].module).__name__))
 
 
 def default_groups(pipe: Any) -> dict[str, tuple[str, ...]]:  # noqa: ANN401
-    """Returns the family's own groups: name -> site names."""
+    """Returns the family's own groups, by kind and by depth: name -> site names."""
     groups: dict[str, tuple[str, ...]] = {}
     for site in discover_sites(pipe):
         groups[site.group] = (*groups.get(site.group, ()), site.name)
+    for denoiser in find_denoisers(pipe):
+        for name, paths in denoiser.family.depths(denoiser.module).items():
+            groups[name] = (*groups.get(name, ()), *(f"{denoiser.component}.{path}" for path in paths))
     return groups
 
 

@@ -22,9 +22,15 @@ class StepTrace:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a run did, length T if it was not broken off."""
+    """What a run did, length T if it was not broken off.
+
+    Arguments:
+        steps: What happened at each step.
+        plain: Why the run went unaccelerated; empty if it followed the policy.
+    """
 
     steps: tuple[StepTrace, ...] = ()
+    plain: str = ""
 
     @property
     def network(self) -> str:

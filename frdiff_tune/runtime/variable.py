@@ -40,8 +40,11 @@ def noise_levels(scheduler: Any, timesteps: Sequence[float]) -> tuple[Level, ...
         timesteps: Its timesteps, length T; between two training steps alpha squared is interpolated.
     """
     table = getattr(scheduler, "alphas_cumprod", None)
-    if table is None:
-        return tuple(Level(1.0 - float(s), float(s)) for s in scheduler.sigmas[: len(timesteps)])
+    if table is None or scheduler.config.get("use_flow_sigmas"):
+        sigmas = [float(sigma) for sigma in scheduler.sigmas[: len(timesteps)]]
+        if scheduler.config.get("invert_sigmas"):
+            sigmas = [1.0 - sigma for sigma in sigmas]
+        return tuple(Level(1.0 - sigma, sigma) for sigma in sigmas)
     squares = table.double().tolist()
     return tuple(_level(squares, time) for time in timesteps)
 

@@ -185,7 +185,7 @@ def _fewer(space: Space) -> Iterator[StartingPoint]:
 def _frdiff(space: Space) -> Iterator[StartingPoint]:
     """Yields FRDiff's uniform schedule with and without score mixing, in the groups that the paper reuses."""
     own = default_groups(space.pipe)
-    paper = {site for name in find_denoiser(space.pipe)[0].paper_groups for site in own[name]}
+    paper = {site for name in find_denoiser(space.pipe).family.paper_groups for site in own[name]}
     groups = {f"group.{name}": set(sites) <= paper for name, sites in space.groups.items()}
     families = [family for family in ("hard_sigmoid", "none") if family in space.mixing.families]
     if "uniform" not in space.encodings or not any(groups.values()):

@@ -1,9 +1,9 @@
-"""UNets with cross-attention: Stable Diffusion 1.x and 2.x, SDXL."""
+"""UNets with cross-attention: Stable Diffusion 1.x and 2.x, SDXL, LDM text-to-image."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
-from frdiff_tune.runtime.families._base import Family, Kind
+from frdiff_tune.runtime.families._base import Family, Kind, Place
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,6 +15,9 @@ class UNet(Family):
     Blocks change shape inside, so their outputs are stored, skip tuples included; the deep half reused as one group is
     what DeepCache does.
 
+    Attributes:
+        parts: Class of a module -> its group, and how its result is kept.
+
     References:
         | FRDiff: Feature Reuse for Universal Training-free Acceleration of Diffusion Models (So et al., 2024)
         | https://arxiv.org/abs/2312.03517
@@ -22,23 +25,34 @@ class UNet(Family):
         | https://arxiv.org/abs/2312.00858
     """
 
-    component = "unet"
+    parts: ClassVar[Mapping[str, tuple[str, Kind]]] = {
+        "ResnetBlock2D": ("conv", "convolution"),
+        "Transformer2DModel": ("attention", "residual"),
+    }
     sample_argument = "sample"
-    paper_groups = ("conv", "attention")
+    paper_groups: ClassVar[tuple[str, ...]] = ("conv", "attention")
 
-    def places(self, denoiser: "nn.Module") -> Iterator[tuple[str, str, Kind]]:
+    def places(self, denoiser: "nn.Module") -> Iterator[Place]:
         """Yields residual blocks, spatial transformers and whole blocks."""
         for path, module in denoiser.named_modules():
-            match type(module).__name__:
-                case "ResnetBlock2D":
-                    yield path, "conv", "convolution"
-                case "Transformer2DModel":
-                    yield path, "attention", "residual"
+            found = self.parts.get(type(module).__name__)
+            if found is not None and self.is_site(module):
+                yield Place(path, *found)
         depth = len(list(denoiser.get_submodule("down_blocks").children()))
         half = depth // 2
         for i in range(depth):
-            yield f"down_blocks.{i}", "deep" if i >= half else "shallow", "output"
+            yield Place(f"down_blocks.{i}", "deep" if i >= half else "shallow", "output")
         if getattr(denoiser, "mid_block", None) is not None:
-            yield "mid_block", "deep", "output"
+            yield Place("mid_block", "deep", "output")
         for i in range(depth):
-            yield f"up_blocks.{i}", "deep" if i < depth - half else "shallow", "output"
+            yield Place(f"up_blocks.{i}", "deep" if i < depth - half else "shallow", "output")
+
+    def is_site(self, module: "nn.Module") -> bool:
+        """Whether a module of one of the classes in ``parts`` is a site."""
+        return True
+
+    def depths(self, denoiser: "nn.Module") -> dict[str, tuple[str, ...]]:
+        """Returns the parts of the way down, of the middle and of the way up."""
+        paths = [place.path for place in self.places(denoiser) if place.group not in ("deep", "shallow")]
+        parts = {name: tuple(p for p in paths if p.startswith(f"{name}_block")) for name in ("down", "mid", "up")}
+        return {name: found for name, found in parts.items() if found}

@@ -1,0 +1,81 @@
+"""Whether a policy fits a pipeline: before it is put on, and before each run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from frdiff_tune.errors import MismatchError
+from frdiff_tune.policy import Policy
+from frdiff_tune.runtime.families import Site
+from frdiff_tune.runtime.patch import Patch
+from frdiff_tune.runtime.pipeline import model_digest
+from frdiff_tune.runtime.site import Denoiser
+from frdiff_tune.runtime.solver import check_noise
+
+
+def check_policy(
+    policy: Policy,
+    denoisers: Mapping[str, Denoiser],
+    sites: Mapping[str, Site],
+    scheduler: Any,  # noqa: ANN401
+) -> None:
+    """Checks that a policy belongs to a pipeline, before anything is changed.
+
+    Arguments:
+        policy: The policy.
+        denoisers: The pipeline's denoisers, by component.
+        sites: Its sites, by name.
+        scheduler: Its own scheduler.
+
+    Raises:
+        MismatchError: If the policy is for another network, noise schedule or prediction type, or names unknown sites.
+    """
+    modules = [denoiser.module for denoiser in denoisers.values()]
+    digest = model_digest(*modules)
+    if policy.model.digest != digest:
+        raise MismatchError(
+            f"`policy.model` must be the pipeline's denoiser: the policy is for {policy.model.denoiser} "
+            f"({policy.model.digest[:12]}) but the pipeline has {type(modules[0]).__name__} ({digest[:12]}). "
+            f"Load {policy.model.source or 'the model that the policy was tuned for'}, or tune a policy for this one."
+        )
+    check_noise(policy.sampling.scheduler, scheduler)
+    missing = [site for names in policy.groups.values() for site in names if site not in sites]
+    if missing:
+        raise MismatchError(
+            f"`policy.groups` must name sites that the model has but {missing[0]!r} is none of its {len(sites)} "
+            f"(missing: {len(missing)}). `discover_sites(pipe)` lists them; tune a policy for this model."
+        )
+    grouped = sorted(set(policy.forecast) - {"score"})
+    if grouped:
+        raise MismatchError(
+            f"`policy.forecast` must name only 'score' as yet but got weights for the groups {grouped}. "
+            f"Take them out, or upgrade frdiff-tune."
+        )
+
+
+def check_places(denoisers: Mapping[str, Denoiser], patches: Mapping[str, Mapping[str, Patch]]) -> None:
+    """Checks that nobody replaced a module at a site since the policy was put on, as LoRAs and fusing do.
+
+    Arguments:
+        denoisers: The pipeline's denoisers, by component.
+        patches: Site -> its patches, by path inside the denoiser.
+
+    Raises:
+        MismatchError: Naming the site and what stands there now.
+    """
+    for name, parts in patches.items():
+        for path, patch in parts.items():
+            found = _at(denoisers[name.partition(".")[0]].module, path)
+            if found is not patch.owner or not patch.stands:
+                raise MismatchError(
+                    f"`{name}` must be the module that the policy was put on, but at {path!r} there is now "
+                    f"{'nothing' if found is None else 'another ' + type(found).__name__} (was "
+                    f"{type(patch.owner).__name__}). `.remove()`, then `apply_policy` again."
+                )
+
+
+def _at(denoiser: Any, path: str) -> Any:  # noqa: ANN401
+    """Returns the module at a path, or None."""
+    try:
+        return denoiser.get_submodule(path)
+    except AttributeError:
+        return None

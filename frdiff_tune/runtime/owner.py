@@ -1,0 +1,53 @@
+"""Whose run it is: the pipeline call in which a run began, so that another one's calls are never taken for it."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+_IS_PIPELINE: dict[Any, bool] = {}
+"""Code object -> whether it is the ``__call__`` of a pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A pipeline call that is under way, or a loop written by hand.
+
+    Arguments:
+        thread: Where it runs.
+        frame: Identity of the frame of the pipeline's ``__call__``; 0 for a loop written by hand.
+    """
+
+    thread: int
+    frame: int
+
+    @property
+    def running(self) -> bool:
+        """Whether the call has not returned yet; a loop written by hand tells nobody, so it counts as over."""
+        frame = sys._current_frames().get(self.thread)
+        return self.frame != 0 and any(id(found) == self.frame for found in _pipelines(frame))
+
+
+def present() -> Owner:
+    """Returns the innermost pipeline call around this one."""
+    frame = next(_pipelines(sys._getframe(1)), None)
+    return Owner(threading.get_ident(), 0 if frame is None else id(frame))
+
+
+def _pipelines(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yields the frames of pipelines' ``__call__`` on a stack, the innermost first."""
+    while frame is not None:
+        if frame.f_code.co_name == "__call__" and _is_pipeline(frame):
+            yield frame
+        frame = frame.f_back
+
+
+def _is_pipeline(frame: FrameType) -> bool:
+    code = frame.f_code
+    if code not in _IS_PIPELINE:
+        from diffusers import DiffusionPipeline
+
+        _IS_PIPELINE[code] = isinstance(frame.f_locals.get("self"), DiffusionPipeline)
+    return _IS_PIPELINE[code]
