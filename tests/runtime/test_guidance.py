@@ -23,7 +23,7 @@ def pipe(request: pytest.FixtureRequest) -> Any:
 def batches(pipe: Any) -> tuple[list[int], Any]:
     """Returns a list that grows by the batch of each network call, and the hook's handle."""
     seen: list[int] = []
-    first = next(m for m in find_denoiser(pipe)[1].modules() if type(m).__name__ in ("Conv2d",))
+    first = next(m for m in find_denoiser(pipe).module.modules() if type(m).__name__ in ("Conv2d",))
     return seen, first.register_forward_hook(lambda module, inputs, output: seen.append(int(inputs[0].shape[0])))
 
 

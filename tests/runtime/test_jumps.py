@@ -44,7 +44,7 @@ def closed_form(pipe: Any, steps: int, keyframes: Sequence[int]) -> Tensor:
 
     The noise level after step t is that of timestep t - 1000 / steps, as diffusers' DDIM has it.
     """
-    _, denoiser = find_denoiser(pipe)
+    denoiser = find_denoiser(pipe).module
     scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
     scheduler.set_timesteps(steps)
     times = scheduler.timesteps.tolist()

@@ -21,15 +21,23 @@ EXPECTED = {
 @pytest.mark.parametrize("make", EXPECTED)
 def test_sites_and_groups(make: Any) -> None:
     pipe = make()
-    family, denoiser = find_denoiser(pipe)
+    denoiser = find_denoiser(pipe)
     sites = discover_sites(pipe)
     assert Counter(site.group for site in sites) == EXPECTED[make]
     assert len({site.name for site in sites}) == len(sites)
     for site in sites[:-1]:
         component, _, path = site.name.partition(".")
-        assert component == family.component
-        assert type(denoiser.get_submodule(path)).__name__ == site.module_class
-    assert set(family.paper_groups) <= set(default_groups(pipe))
+        assert component == denoiser.component
+        assert type(denoiser.module.get_submodule(path)).__name__ == site.module_class
+    assert set(denoiser.family.paper_groups) <= set(default_groups(pipe))
+
+
+def test_groups_by_depth() -> None:
+    unet, dit = default_groups(tiny_sd()), default_groups(tiny_dit())
+    assert sorted(unet["down"] + unet["mid"] + unet["up"]) == sorted(unet["conv"] + unet["attention"])
+    assert all(".mid_block." in f"{site}." for site in unet["mid"])
+    assert dit["early"] + dit["middle"] + dit["late"] == dit["block"]
+    assert [len(dit[name]) for name in ("early", "middle", "late")] == [1, 1, 1]
 
 
 def test_patterns() -> None:
