@@ -72,14 +72,15 @@ class Clock:
             self._check_owner()
             asked = signature.bind(*args, **kwargs).arguments
             timesteps, steps = self.run.policy.sampling.timesteps, self.run.policy.sampling.num_inference_steps
-            fits = asked.get("num_inference_steps") in (None, steps)
+            wanted = _steps(asked)
+            fits = wanted in (None, steps)
             if fits and timesteps is not None:
                 kept = {key: value for key, value in asked.items() if key in ("device", "mu")}
                 set_timesteps(timesteps=list(timesteps), **kept)
             elif fits or self.on_mismatch == "plain":
                 set_timesteps(*args, **kwargs)
             if not fits:
-                self._refuse_steps(asked["num_inference_steps"], steps)
+                self._refuse_steps(wanted, steps)
             elif len(self.scheduler.timesteps) < self.run.policy.T:
                 self._refuse_length(len(self.scheduler.timesteps))
             else:
@@ -96,7 +97,7 @@ class Clock:
                 f"of {run.policy.T} on the same scheduler. Take turns (a lock around the call), or load a pipeline per thread."
             )
 
-    def _refuse_steps(self, asked: int, steps: int) -> None:
+    def _refuse_steps(self, asked: int | None, steps: int) -> None:
         self._refuse(
             f"`num_inference_steps` must be the policy's {steps} but the call asks for {asked}. Call "
             f"`applied(...)`, which passes it, or pipe(..., num_inference_steps={steps}); `policy.resample({asked})` stretches "
@@ -131,3 +132,12 @@ class Clock:
             return result
 
         return patched
+
+
+def _steps(asked: dict[str, Any]) -> int | None:
+    """Returns how many steps a scheduler is asked for: a number, or the length of the list of timesteps or sigmas."""
+    for name in ("num_inference_steps", "timesteps", "sigmas"):
+        value = asked.get(name)
+        if value is not None:
+            return int(value) if name == "num_inference_steps" else len(value)
+    return None

@@ -36,7 +36,7 @@ class Run:
     Arguments:
         policy: The policy that is executed.
         t: Current step; None outside a run.
-        pass_index: Network calls since the last tick of the clock.
+        calls_before: Name of a pass -> network calls by that name since the last tick of the clock.
         context: The pipeline's own name for the present call, from ``cache_context``; empty where it gives none.
         calling: Whether the patched denoiser is running its network.
         half: While only the conditional half of the batch is computed: whether it is the first one.
@@ -44,10 +44,12 @@ class Run:
         levels: Noise level of each step that is walked; known from the first network call on.
         features: (site, pass) -> what the site stored.
         scores: Pass -> (step, score) of the last keyframes, newest first.
-        deltas: Pass -> unconditional minus conditional score.
+        deltas: ("batch" or "pass", pass) -> unconditional minus conditional score, of the halves of a batch or of two passes.
+        passes: Pass -> score of the network at the present step, of passes that may be the conditional one of a pair.
+        halved: Whether the present step reused the guidance pair.
         signatures: Pass -> step, and denoiser, shape, dtype and device of the sample, when it last ran.
         idle_controlnet: Whether the ControlNet was not run for the present pass, because the denoiser will not be.
-        paired: Whether the batch is a guidance pair; None until the first tick tells.
+        paired: Whether a batch is a guidance pair; None until the first tick tells.
         batch: Samples of the last network call.
         held_bytes: Bytes that the last whole run stored at its most.
         owner: The pipeline call that the run belongs to.
@@ -56,7 +58,7 @@ class Run:
 
     policy: Policy
     t: int | None = None
-    pass_index: int = 0
+    calls_before: dict[str, int] = field(default_factory=dict)
     context: str = ""
     calling: bool = False
     half: bool | None = None
@@ -64,7 +66,9 @@ class Run:
     levels: tuple["Level", ...] = ()
     features: dict[tuple[str, str], Any] = field(default_factory=dict)
     scores: "dict[str, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
-    deltas: dict[str, "Tensor"] = field(default_factory=dict)
+    deltas: dict[tuple[str, str], "Tensor"] = field(default_factory=dict)
+    passes: dict[str, "Tensor"] = field(default_factory=dict)
+    halved: bool = False
     signatures: dict[str, tuple[int, Signature]] = field(default_factory=dict)
     idle_controlnet: bool = False
     paired: bool | None = None
@@ -95,7 +99,7 @@ class Run:
         """Ends any run and frees all stored tensors; the trace stays."""
         self.t, self.paired = None, None
         self.calling, self.half, self.forced, self.idle_controlnet = False, None, False, False
-        for store in (self.features, self.scores, self.deltas, self.signatures):
+        for store in (self.features, self.scores, self.deltas, self.passes, self.signatures):
             store.clear()
 
     def begin(self) -> None:
@@ -122,8 +126,8 @@ class Run:
             return
         if self.paired is None:
             self.paired = self.batch == 2 * batch
-            if not self.paired:
-                self.deltas.clear()
+            self.deltas = {key: delta for key, delta in self.deltas.items() if self.paired or key[0] == "pass"}
+        self._close_guidance()
         self._steps.append(StepTrace(self.t, self._calls, frozenset(self._computed), self._was_forced))
         self.t += 1
         self._open()
@@ -133,8 +137,13 @@ class Run:
 
     @property
     def key(self) -> str:
-        """The present pass: its name where the pipeline gives one, else its number since the last tick."""
-        return self.context or str(self.pass_index)
+        """The present pass: its name where the pipeline gives one, and its number among those of that name if not the only one."""
+        number = self.calls_before.get(self.context, 0)
+        return f"{self.context} {number}" if self.context and number else self.context or str(number)
+
+    def end_pass(self) -> None:
+        """Moves to the next pass of the same step."""
+        self.calls_before[self.context] = self.calls_before.get(self.context, 0) + 1
 
     def seen(self, signature: Signature) -> bool:
         """Whether the present pass ran at the step before, with the same denoiser, shape, dtype and device; notes this one."""
@@ -165,9 +174,11 @@ class Run:
             self.note_computed(CONTROLNET)
 
     def _open(self) -> None:
-        self.pass_index = self._calls = 0
+        self._calls = 0
+        self.calls_before.clear()
         self._computed.clear()
-        self._was_forced = False
+        self.passes.clear()
+        self._was_forced = self.halved = False
 
     @property
     def step(self) -> StepPlan:
@@ -198,6 +209,13 @@ class Run:
         if group is None:
             return None
         return Action.REUSE if group in self.step.reuses and not self.forced else Action.STORE
+
+    def _close_guidance(self) -> None:
+        """Writes into the trace that the guidance pair ran whole, if a group of the policy holds it."""
+        action = self.action_of_guidance()
+        if action is not None and self._calls and not self.halved:
+            self.note_computed(GUIDANCE)
+            self._was_forced |= action is Action.REUSE
 
     def force(self) -> None:
         """Makes the present call run in full."""
@@ -236,7 +254,8 @@ class Run:
     def forget_pass(self) -> None:
         """Drops all that the present pass stored: its shape has changed, or it did not run at the step before."""
         self.scores.pop(self.key, None)
-        self.deltas.pop(self.key, None)
+        for kind in ("batch", "pass"):
+            self.deltas.pop((kind, self.key), None)
         for key in [key for key in self.features if key[1] == self.key and key[0] != CONTROLNET]:
             del self.features[key]
 

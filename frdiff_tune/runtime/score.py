@@ -9,12 +9,12 @@ References:
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.runtime.families import GUIDANCE
-from frdiff_tune.runtime.run import Action, Run, half_of
+from frdiff_tune.runtime.guidance import GuidancePair
+from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.site import Denoiser
 from frdiff_tune.runtime.variable import from_variable, to_variable
 
@@ -46,6 +46,11 @@ class ScorePatch:
     prediction: str = "epsilon"
     _output_class: type | None = None
     _dtype: Any = None
+    _pair: GuidancePair = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = tuple(inspect.signature(type(self.denoiser.module).forward).parameters)[1:]  # of the class: it is never wrapped
+        self._pair = GuidancePair(self.run, self.denoiser, self._call, names)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Returns what the denoiser returns: its output class, or a tuple if ``return_dict=False``."""
@@ -54,7 +59,7 @@ class ScorePatch:
             return self.forward(*args, **kwargs)
         x = family.sample(args, kwargs)
         try:
-            if run.t == 0 and run.pass_index == 0:
+            if run.t == 0 and not run.calls_before:
                 self.enter(family.timestep(args, kwargs) if family.raw_timestep else None)
             if run.t is None:  # the policy does not fit the call, which goes on without it
                 return self.forward(*args, **kwargs)
@@ -62,7 +67,7 @@ class ScorePatch:
         except BaseException:
             run.reset()
             raise
-        run.pass_index += 1
+        run.end_pass()
         given = family.sample_of(score, x)
         if kwargs.get("return_dict") is False or self._output_class is None:
             return (given,)
@@ -76,7 +81,7 @@ class ScorePatch:
         run.batch = x.shape[0]
         if not step.calls and not run.forced:
             return self._jump(x)
-        score = self._compute(x, args, kwargs)
+        score = self._pair.score(x, args, kwargs)
         if step.keyframe or run.forced:
             run.push_score(self._to_variable(score, x))
         elif step.lam < 1.0:
@@ -128,41 +133,6 @@ class ScorePatch:
         """Returns lam * score + (1 - lam) * jump."""
         return (score * lam + jump * (1.0 - lam)).to(score.dtype)
 
-    def _compute(self, x: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
-        """Runs the network, on the conditional half alone where the guidance pair is reused."""
-        run = self.run
-        action = run.action_of_guidance()
-        if action is None:
-            return self._call(args, kwargs)
-        if run.t == 0 and self.denoiser.family.pairs_itself(self._named(args, kwargs), x.shape[0]):
-            run.paired = True
-        if action is Action.REUSE and run.paired and run.key in run.deltas:
-            return self._call_half(args, kwargs, x)
-        if action is Action.REUSE:
-            run.note_forced()
-        score = self._call(args, kwargs)
-        run.note_computed(GUIDANCE)
-        if x.shape[0] % 2 == 0 and run.paired is not False:
-            conditional, unconditional = self._halves(score)
-            run.deltas[run.key] = unconditional - conditional
-        return score
-
-    def _call_half(self, args: tuple[Any, ...], kwargs: dict[str, Any], x: "Tensor") -> "Tensor":
-        """Returns the pair's scores from the conditional half and the stored difference."""
-        import torch
-
-        first = self.denoiser.family.conditional_first
-        rows = self.denoiser.family.rows(x)
-        self.run.half = first
-        conditional = self._call(_cut(args, rows, first), _cut(kwargs, rows, first))
-        unconditional = conditional + self.run.deltas[self.run.key]
-        return torch.cat([conditional, unconditional] if first else [unconditional, conditional])
-
-    def _halves(self, score: "Tensor") -> tuple["Tensor", "Tensor"]:
-        """Returns (conditional, unconditional) of a pair's scores."""
-        first, second = score.chunk(2)
-        return (first, second) if self.denoiser.family.conditional_first else (second, first)
-
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Runs the network with the sites following the policy."""
         run = self.run
@@ -177,18 +147,3 @@ class ScorePatch:
         score = self.denoiser.family.score(output)
         self._dtype = score.dtype
         return score
-
-    def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Returns all arguments of a call by name."""
-        return dict(inspect.signature(self.forward).bind_partial(*args, **kwargs).arguments)
-
-
-def _cut(tree: Any, rows: tuple[int, ...], first: bool) -> Any:  # noqa: ANN401
-    """Returns arguments with whatever has entries per sample cut to a half of the batch: tensors, and lists of them."""
-    if isinstance(tree, dict):
-        return {key: _cut(part, rows, first) for key, part in tree.items()}
-    if isinstance(tree, list) and len(tree) in rows:
-        return tree[half_of(len(tree), first)]
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(_cut(part, rows, first) for part in tree)
-    return tree[half_of(tree.shape[0], first)] if getattr(tree, "ndim", 0) and tree.shape[0] in rows else tree

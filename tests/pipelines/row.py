@@ -1,11 +1,13 @@
 """A row of the table of pipelines: how to make a tiny one, and how to call it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+Guidance = Literal["batch", "passes", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Row:
         batches: Batches that it can be called with.
         steps: Step count.
         walked: Steps that the call walks, where they are fewer.
-        batched: Whether guidance runs in one batch, and can be a pair.
+        guidance: How guidance runs: both halves in one batch, in separate passes, or not at all.
+        strengths: Another strength that walks as many steps, and one that walks fewer, where a call has one.
     """
 
     make: Callable[[], Any]
@@ -28,8 +31,8 @@ class Row:
     batches: tuple[int, ...] = (1, 2)
     steps: int = 6
     walked: int | None = None
-    batched: bool = True
-    more: dict[str, Any] = field(default_factory=dict)
+    guidance: Guidance = "batch"
+    strengths: tuple[float, float] | None = None
 
     @property
     def T(self) -> int:

@@ -6,7 +6,7 @@ import diffusers as typed_diffusers
 import torch
 
 from tests.pipelines.row import Row, randn, uniform
-from tests.tiny import _quiet, _vae, tiny_sd, tiny_sdxl
+from tests.tiny import _quiet, tiny_sd, tiny_sdxl
 
 diffusers: Any = typed_diffusers
 
@@ -51,13 +51,27 @@ def sd_inpaint(prompt: int, batch: int, size: int) -> dict[str, Any]:
     return {**sd(prompt, batch, size), "image": picture(prompt, batch, size), "mask_image": mask(batch, size), "strength": 1.0}
 
 
+def sd_repaint(prompt: int, batch: int, size: int) -> dict[str, Any]:
+    return {**sd_inpaint(prompt, batch, size), "strength": 0.67}
+
+
 def sdxl_inpaint(prompt: int, batch: int, size: int) -> dict[str, Any]:
     return {
         **sdxl(prompt, batch, size),
         "image": picture(prompt, batch, size),
         "mask_image": mask(batch, size),
-        "strength": 1.0,
+        "strength": 0.67,
     }
+
+
+def sdxl_base(prompt: int, batch: int, size: int) -> dict[str, Any]:
+    return {**sdxl(prompt, batch, size), "denoising_end": 0.8}
+
+
+def sdxl_refiner(prompt: int, batch: int, size: int) -> dict[str, Any]:
+    """Goes on with latents that a base has left."""
+    latents = randn(batch, 4, 8 * size, 8 * size, seed=prompt)
+    return {**_pooled(prompt, batch), "image": latents, "denoising_start": 0.3}
 
 
 def controlled(call: Any, key: str = "image") -> Any:
@@ -159,6 +173,17 @@ def sd_controlnet() -> Any:
     return _quiet(diffusers.StableDiffusionControlNetPipeline(**_parts(pipe), controlnet=_controlnet(pipe.unet)))
 
 
+def sd_controlnets() -> Any:
+    pipe = tiny_sd()
+    nets = [_controlnet(pipe.unet), _controlnet(pipe.unet)]
+    return _quiet(diffusers.StableDiffusionControlNetPipeline(**_parts(pipe), controlnet=nets))
+
+
+def twice_controlled(prompt: int, batch: int, size: int) -> dict[str, Any]:
+    pictures = [picture(prompt, batch, size), picture(prompt + 1, batch, size)]
+    return {**sd(prompt, batch, size), "image": pictures, "controlnet_conditioning_scale": [1.0, 0.5]}
+
+
 def sdxl_controlnet() -> Any:
     pipe = tiny_sdxl()
     net = _controlnet(pipe.unet)
@@ -237,19 +262,22 @@ def ldm(prompt: int, batch: int, size: int) -> dict[str, Any]:
 
 ROWS: dict[str, Row] = {
     "SD text to image": Row(tiny_sd, sd),
-    "SD img2img": Row(lambda: sd_as("StableDiffusionImg2ImgPipeline"), sd_img2img, walked=4),
+    "SD img2img": Row(lambda: sd_as("StableDiffusionImg2ImgPipeline"), sd_img2img, walked=4, strengths=(0.7, 0.5)),
     "SD inpaint, 4 channels": Row(lambda: sd_as("StableDiffusionInpaintPipeline"), sd_inpaint),
-    "SD inpaint, 9 channels": Row(lambda: sd_as("StableDiffusionInpaintPipeline", unet=unet(9)), sd_inpaint),
+    "SD inpaint, 9 channels": Row(
+        lambda: sd_as("StableDiffusionInpaintPipeline", unet=unet(9)), sd_repaint, walked=4, strengths=(0.7, 0.5)
+    ),
     "SD upscale": Row(sd_upscale, upscale),
-    "SD depth": Row(sd_depth, depth, walked=4),
+    "SD depth": Row(sd_depth, depth, walked=4, strengths=(0.7, 0.5)),
     "SD ControlNet": Row(sd_controlnet, controlled(sd)),
+    "SD, two ControlNets": Row(sd_controlnets, twice_controlled),
     "SD IP-Adapter": Row(ip_adapter, with_adapter),
     "SD LoRA": Row(lora, sd),
     "SDXL text to image": Row(tiny_sdxl, sdxl),
-    "SDXL img2img": Row(lambda: sdxl_as("StableDiffusionXLImg2ImgPipeline"), sdxl_img2img, walked=4),
-    "SDXL inpaint": Row(lambda: sdxl_as("StableDiffusionXLInpaintPipeline"), sdxl_inpaint),
-    "SDXL base of a refiner": Row(tiny_sdxl, lambda p, b, s: {**sdxl(p, b, s), "denoising_end": 0.8}, walked=5),
+    "SDXL img2img": Row(lambda: sdxl_as("StableDiffusionXLImg2ImgPipeline"), sdxl_img2img, walked=4, strengths=(0.7, 0.5)),
+    "SDXL inpaint": Row(lambda: sdxl_as("StableDiffusionXLInpaintPipeline"), sdxl_inpaint, walked=4, strengths=(0.7, 0.5)),
+    "SDXL base of a refiner": Row(tiny_sdxl, sdxl_base, walked=5),
+    "SDXL refiner": Row(lambda: sdxl_as("StableDiffusionXLImg2ImgPipeline"), sdxl_refiner, walked=4),
     "SDXL ControlNet": Row(sdxl_controlnet, controlled(sdxl)),
     "LDM text to image": Row(ldm_text, ldm),
 }
-_ = _vae

@@ -18,7 +18,7 @@ def table() -> str:
     for name, row in ROWS.items():
         pipe = row.make()
         networks = ", ".join(dict.fromkeys(f"`{type(d.module).__name__}`" for d in find_denoisers(pipe)))
-        groups = [group for group in default_groups(pipe) if group != "guidance" or row.batched]
+        groups = [group for group in default_groups(pipe) if group != "guidance" or row.guidance != "none"]
         lines.append(f"| {name} | `{type(pipe).__name__}` | {networks} | {', '.join(groups)} |")
     return "\n".join(lines)
 

@@ -75,5 +75,5 @@ def toy() -> Any:
 
 
 ROWS: dict[str, Row] = {
-    "a toy of the tests' own": Row(toy, lambda prompt, batch, size: {"batch_size": batch}, sizes=(1,), batched=False)
+    "a toy of the tests' own": Row(toy, lambda prompt, batch, size: {"batch_size": batch}, sizes=(1,), guidance="none")
 }

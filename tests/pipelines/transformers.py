@@ -50,11 +50,28 @@ def pixart(prompt: int, batch: int, size: int) -> dict[str, Any]:
     return {**words, **area(size, 32), "use_resolution_binning": False}
 
 
-def sd3() -> Any:
+def pixart_alpha() -> Any:
+    """Told the size of the picture, as the published alpha of 1024 pixels."""
+    torch.manual_seed(0)
+    transformer = diffusers.PixArtTransformer2DModel(
+        sample_size=128, in_channels=4, out_channels=8, num_layers=3, cross_attention_dim=48, caption_channels=32,
+        use_additional_conditions=True, num_attention_heads=3, attention_head_dim=16,
+    ).eval()  # fmt: skip
+    encoders = dict.fromkeys(("text_encoder", "tokenizer"))
+    return _quiet(
+        diffusers.PixArtAlphaPipeline(transformer=transformer, scheduler=_scheduler("epsilon"), vae=kl_vae(), **encoders)
+    )
+
+
+def call_pixart_alpha(prompt: int, batch: int, size: int) -> dict[str, Any]:
+    return {"negative_prompt": None, **masked(prompt, batch), **area(size, 32), "use_resolution_binning": False}
+
+
+def sd3(*dual: int) -> Any:
     torch.manual_seed(0)
     transformer = diffusers.SD3Transformer2DModel(
         sample_size=8, in_channels=4, out_channels=4, num_layers=4, joint_attention_dim=32, caption_projection_dim=32,
-        pooled_projection_dim=32, pos_embed_max_size=16, dual_attention_layers=(0, 1), qk_norm="rms_norm", **HEADS,
+        pooled_projection_dim=32, pos_embed_max_size=16, dual_attention_layers=dual, qk_norm="rms_norm" if dual else None, **HEADS,
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(
         ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "text_encoder_3", "tokenizer_3", "vae")
@@ -91,6 +108,10 @@ def flux_true_guidance(prompt: int, batch: int, size: int) -> dict[str, Any]:
 
 def flux_picture(prompt: int, batch: int, size: int) -> dict[str, Any]:
     return {**call_flux(prompt, batch, size), "image": uniform(batch, 3, 64 * size, 64 * size, seed=prompt), "strength": 0.67}
+
+
+def flux_guided_picture(prompt: int, batch: int, size: int) -> dict[str, Any]:
+    return {**flux_picture(prompt, batch, size), **flux_true_guidance(prompt, batch, size)}
 
 
 def flux_fill(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -224,19 +245,28 @@ def call_cogview4(prompt: int, batch: int, size: int) -> dict[str, Any]:
 
 ROWS: dict[str, Row] = {
     "DiT": Row(tiny_dit, dit, sizes=(1,)),
+    "PixArt-alpha": Row(pixart_alpha, call_pixart_alpha),
     "PixArt-Sigma": Row(tiny_pixart, pixart),
-    "SD3": Row(sd3, call_sd3),
-    "FLUX text to image": Row(flux, call_flux, batched=False),
-    "FLUX with true guidance": Row(lambda: flux(guided=False), flux_true_guidance, batched=False),
-    "FLUX img2img": Row(lambda: flux("FluxImg2ImgPipeline"), flux_picture, walked=5, batched=False),
-    "FLUX fill": Row(lambda: flux("FluxFillPipeline", channels=16 + 16 + 64), flux_fill, batched=False),
-    "FLUX Kontext": Row(lambda: flux("FluxKontextPipeline"), flux_kontext, batched=False),
-    "FLUX.2": Row(flux2, call_flux2, batched=False),
+    "SD 3": Row(sd3, call_sd3),
+    "SD 3.5": Row(lambda: sd3(0, 1), call_sd3),
+    "FLUX text to image": Row(flux, call_flux, guidance="none"),
+    "FLUX with true guidance": Row(lambda: flux(guided=False), flux_true_guidance, guidance="passes"),
+    "FLUX img2img": Row(lambda: flux("FluxImg2ImgPipeline"), flux_picture, walked=5, guidance="none", strengths=(0.8, 0.5)),
+    "FLUX img2img with true guidance": Row(
+        lambda: flux("FluxImg2ImgPipeline", guided=False),
+        flux_guided_picture,
+        walked=5,
+        guidance="passes",
+        strengths=(0.8, 0.5),
+    ),
+    "FLUX fill": Row(lambda: flux("FluxFillPipeline", channels=16 + 16 + 64), flux_fill, guidance="none"),
+    "FLUX Kontext": Row(lambda: flux("FluxKontextPipeline"), flux_kontext, guidance="none"),
+    "FLUX.2": Row(flux2, call_flux2, guidance="none"),
     "Sana": Row(sana, call_sana),
     "HunyuanDiT": Row(hunyuan_dit, call_hunyuan_dit),
     "AuraFlow": Row(auraflow, call_auraflow),
-    "Lumina 2": Row(lumina2, call_lumina2, batched=False),
-    "Qwen-Image": Row(qwen_image, call_qwen_image, batched=False),
+    "Lumina 2": Row(lumina2, call_lumina2, guidance="passes"),
+    "Qwen-Image": Row(qwen_image, call_qwen_image, guidance="passes"),
     "Z-Image": Row(z_image, call_z_image),
-    "CogView 4, by whole blocks": Row(cogview4, call_cogview4, batched=False),
+    "CogView 4, by whole blocks": Row(cogview4, call_cogview4, guidance="passes"),
 }

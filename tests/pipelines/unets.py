@@ -5,9 +5,9 @@ from typing import Any
 import diffusers as typed_diffusers
 import torch
 import transformers as typed_transformers
+from PIL import Image
 
 from tests.pipelines.row import Row, randn, uniform
-from tests.pipelines.stable_diffusion import kl_vae
 from tests.tiny import _quiet, _scheduler, tiny_sd
 
 diffusers: Any = typed_diffusers
@@ -89,7 +89,7 @@ def stable_video() -> Any:
     ).eval()
     seer = transformers.CLIPVisionModelWithProjection(
         transformers.CLIPVisionConfig(
-            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16,
+            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=224, patch_size=112,
             projection_dim=16,
         )
     ).eval()  # fmt: skip
@@ -102,7 +102,7 @@ def stable_video() -> Any:
         prediction_type="v_prediction", sigma_max=700.0, sigma_min=0.002, steps_offset=1, timestep_spacing="leading",
         timestep_type="continuous", use_karras_sigmas=True,
     )  # fmt: skip
-    extractor = transformers.CLIPImageProcessor(crop_size=32, size=32)
+    extractor = transformers.CLIPImageProcessor(crop_size=224, size=224)
     return _quiet(
         diffusers.StableVideoDiffusionPipeline(
             vae=vae, image_encoder=seer, unet=unet, scheduler=scheduler, feature_extractor=extractor
@@ -111,26 +111,31 @@ def stable_video() -> Any:
 
 
 def from_picture(prompt: int, batch: int, size: int) -> dict[str, Any]:
-    first = uniform(batch, 3, 32 * size, 32 * size, seed=prompt)
-    return {"image": first, "num_frames": 3, "height": 32 * size, "width": 32 * size, "output_type": "latent"}
+    pixels = (255 * uniform(batch, 32 * size, 32 * size, 3, seed=prompt)).byte().numpy()
+    return {
+        "image": [Image.fromarray(first) for first in pixels],
+        "num_frames": 3,
+        "height": 32 * size,
+        "width": 32 * size,
+        "output_type": "latent",
+    }
 
 
 ROWS: dict[str, Row] = {
     "DDPM": Row(
-        lambda: _quiet(diffusers.DDPMPipeline(unconditional(), diffusers.DDPMScheduler())), pixels, sizes=(1,), batched=False
+        lambda: _quiet(diffusers.DDPMPipeline(unconditional(), diffusers.DDPMScheduler())), pixels, sizes=(1,), guidance="none"
     ),
     "DDIM": Row(
-        lambda: _quiet(diffusers.DDIMPipeline(unconditional(), diffusers.DDIMScheduler())), pixels, sizes=(1,), batched=False
+        lambda: _quiet(diffusers.DDIMPipeline(unconditional(), diffusers.DDIMScheduler())), pixels, sizes=(1,), guidance="none"
     ),
     "LDM unconditional": Row(
-        lambda: _quiet(diffusers.LDMPipeline(vq(), unconditional(), _scheduler("epsilon"))), pixels, sizes=(1,), batched=False
+        lambda: _quiet(diffusers.LDMPipeline(vq(), unconditional(), _scheduler("epsilon"))), pixels, sizes=(1,), guidance="none"
     ),
     "LDM super-resolution": Row(
         lambda: _quiet(diffusers.LDMSuperResolutionPipeline(vq(), unconditional(6), _scheduler("epsilon"))),
         super_resolution,
-        batched=False,
+        guidance="none",
     ),
-    "AnimateDiff": Row(animate_diff, animated, batches=(1,)),
-    "Stable Video Diffusion": Row(stable_video, from_picture, sizes=(1,), batches=(1,)),
+    "AnimateDiff": Row(animate_diff, animated),
+    "Stable Video Diffusion": Row(stable_video, from_picture),
 }
-_ = kl_vae

@@ -5,7 +5,7 @@ from typing import Any
 import diffusers as typed_diffusers
 import torch
 
-from tests.pipelines.row import Row, randn
+from tests.pipelines.row import Row
 from tests.pipelines.transformers import HEADS, area, flow, masked, pooled, text
 from tests.tiny import _quiet
 
@@ -70,6 +70,11 @@ def call_hunyuan_video(prompt: int, batch: int, size: int) -> dict[str, Any]:
     return {**words, **area(size), "num_frames": 5}
 
 
+def guided_hunyuan_video(prompt: int, batch: int, size: int) -> dict[str, Any]:
+    words = {**masked(prompt, batch), **pooled(prompt, batch)}
+    return {**words, **area(size), "num_frames": 5, "true_cfg_scale": 3.0}
+
+
 def mochi() -> Any:
     torch.manual_seed(0)
     transformer = diffusers.MochiTransformer3DModel(
@@ -91,11 +96,11 @@ def call_mochi(prompt: int, batch: int, size: int) -> dict[str, Any]:
 
 
 ROWS: dict[str, Row] = {
-    "CogVideoX": Row(cogvideox, call_cogvideox, sizes=(1,)),
+    "CogVideoX": Row(cogvideox, call_cogvideox),
     "LTX-Video": Row(ltx, call_ltx),
-    "Wan 2.1": Row(wan, call_wan, batched=False),
-    "Wan 2.2, two denoisers": Row(lambda: wan(two=True), call_wan, batched=False),
-    "HunyuanVideo": Row(hunyuan_video, call_hunyuan_video, batched=False),
+    "Wan 2.1": Row(wan, call_wan, guidance="passes"),
+    "Wan 2.2, two denoisers": Row(lambda: wan(two=True), call_wan, guidance="passes"),
+    "HunyuanVideo": Row(hunyuan_video, call_hunyuan_video, guidance="none"),
+    "HunyuanVideo with true guidance": Row(hunyuan_video, guided_hunyuan_video, guidance="passes"),
     "Mochi": Row(mochi, call_mochi),
 }
-_ = randn

@@ -1,6 +1,7 @@
 """Running pipelines in tests: final latents as one tensor, and snapshots of what stands on a pipeline's objects."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,13 +24,46 @@ def relative(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).norm() / b.double().norm())
 
 
-def snapshot(pipe: Any) -> dict[str, set[str]]:
-    """Returns the names in ``__dict__`` of the pipeline, its scheduler and every module."""
-    found = {"pipe": set(vars(pipe)), "scheduler": set(vars(pipe.scheduler))}
+@dataclass(frozen=True)
+class Kept:
+    """A value that equals only itself; kept, so that nothing else gets its identity."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kept) and self.value is other.value
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def snapshot(pipe: Any) -> dict[str, dict[str, Any]]:
+    """Returns all that stands in ``__dict__`` of every module, and by name of the pipeline and its scheduler.
+
+    Values are compared by identity, those of dicts (parameters, buffers, hooks, children) one by one; what a call leaves on
+    the pipeline and in its scheduler changes from call to call, so there only methods are compared.
+    """
+    found = {"pipe": _names(pipe), "scheduler": _names(pipe.scheduler)}
     for name, part in pipe.components.items():
         if isinstance(part, nn.Module):
-            found |= {f"{name}.{path}": set(vars(module)) for path, module in part.named_modules()}
+            found |= {f"{name}.{path}": _values(module) for path, module in part.named_modules()}
     return found
+
+
+def _names(owner: object) -> dict[str, Any]:
+    return {name: Kept(value) if callable(value) else "state" for name, value in vars(owner).items()}
+
+
+def _values(module: nn.Module) -> dict[str, Any]:
+    return {
+        name: {key: Kept(part) for key, part in value.items()} if isinstance(value, dict) else _kept(value)
+        for name, value in vars(module).items()
+    }
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_kept(part) for part in value]
+    return value if isinstance(value, (bool, int, float, str, set, type(None))) else Kept(value)
 
 
 def hooks(pipe: Any) -> int:

@@ -1,51 +1,18 @@
 """One conformance case, inherited by every pipeline of the table: never a wrong image, and nothing left behind."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from frdiff_tune import apply_policy, full_policy, keyframe_policy
+from frdiff_tune import apply_policy, full_policy
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import default_groups, find_denoisers
-from tests.pipelines import ROWS, Row
+from tests.pipelines.subject import Subject, recorded
 from tests.pipelines.table import shown, table
 from tests.runtime.rendering import snapshot
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A pipeline of the table with what it gives without a policy."""
-
-    name: str
-    row: Row
-    pipe: Any
-    bare: Tensor
-
-    def policy(self, keyframes: list[int], mixing: Any = 1.0, **options: Any) -> Policy:
-        """Returns a policy for the row's steps."""
-        return keyframe_policy(self.pipe, self.row.steps, keyframes, mixing, T=self.row.walked, **options)
-
-    def render(self, call: Callable[..., Any] | None = None, *args: int, **more: Any) -> Tensor:
-        """Returns what a call gives."""
-        return self.row.render(call or self.pipe, *args, **more)
-
-    @property
-    def groups(self) -> list[str]:
-        """Groups that the row can reuse."""
-        return [name for name in default_groups(self.pipe) if name != "guidance" or self.row.batched]
-
-
-@pytest.fixture(scope="module", params=ROWS)
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    row = ROWS[request.param]
-    pipe = row.make()
-    yield Subject(request.param, row, pipe, row.render(pipe))
+from tests.runtime.uses import Uses
 
 
 def keys(pipe: Any) -> set[str]:
@@ -55,95 +22,57 @@ def keys(pipe: Any) -> set[str]:
 def test_full_policy_and_removal_are_bit_identical(subject: Subject) -> None:
     pipe, before, names = subject.pipe, snapshot(subject.pipe), keys(subject.pipe)
     assert torch.isfinite(subject.bare).all()
-    with apply_policy(pipe, full_policy(pipe, subject.row.steps, T=subject.row.walked)) as applied:
+    with apply_policy(pipe, subject.full()) as applied:
         assert torch.equal(subject.render(applied), subject.bare)
         assert applied.trace.network == "1" * subject.row.T
+        assert keys(pipe) == names
+        assert snapshot(pipe) != before
+        applied.use(subject.policy([0, 2]))
+        assert not torch.equal(subject.render(applied), subject.bare)
         assert keys(pipe) == names
     assert torch.equal(subject.render(), subject.bare)
     assert snapshot(pipe) == before
 
 
 def test_trace_equals_the_masks_and_what_is_reused_is_not_called(subject: Subject) -> None:
-    T = subject.row.T
-    keyframes, lam = [0, 2], [1.0] * (T - 1) + [0.0]
-    mask = "".join("1" if t in keyframes else "0" for t in range(T))
-    own = _own_first_steps(subject)
-    with apply_policy(subject.pipe, full_policy(subject.pipe, subject.row.steps, T=subject.row.walked)) as applied:
-        for group in subject.groups:
-            policy = subject.policy(keyframes, lam, groups=[group])
-            applied.use(full_policy(subject.pipe, subject.row.steps, T=subject.row.walked))
-            with counted(subject.pipe, policy) as whole:
-                subject.render(applied)
-            applied.use(policy)
-            with counted(subject.pipe, policy) as calls:
+    T, keyframes = subject.row.T, [0, 2]
+    groups = {name: sites for name, sites in default_groups(subject.pipe).items() if name in subject.groups}
+    handovers = _handovers(subject)
+    with apply_policy(subject.pipe, subject.full()) as applied:
+        with Uses(subject.pipe, groups, lambda: applied._run.t) as whole:
+            subject.render(applied)
+        for group, sites in groups.items():
+            applied.use(subject.policy(keyframes, [1.0] * (T - 1) + [0.0], groups=[group]))
+            with Uses(subject.pipe, {group: sites}, lambda: applied._run.t) as uses:
                 picture = subject.render(applied)
+            computed = {*keyframes, *handovers}
+            mask = "".join("1" if t in computed else "0" for t in range(T))
             assert applied.trace.network == "1" * (T - 1) + "0", group
-            forced = {group: "".join("1" if bit == "1" or t in own else "0" for t, bit in enumerate(mask))}
-            assert {g: applied.trace.mask(g) for g in applied.policy.masks} == forced, group
-            assert set(applied.trace.forced) == own, group
+            assert {g: applied.trace.mask(g) for g in applied.policy.masks} == {group: mask}
+            assert set(applied.trace.forced) == handovers, group
             assert not torch.equal(picture, subject.bare), group
             assert torch.isfinite(picture).all(), group
-            assert sum(calls.values()) * T == sum(whole.values()) * forced[group].count("1"), group
-        assert applied.cache_bytes >= 0
+            if group == "guidance":
+                continue  # of it no module is left out: below
+            for t in range(T):
+                assert whole.sites_at(t, sites), (group, t)
+                assert uses.sites_at(t, sites) == (whole.sites_at(t, sites) if t in computed else set()), (group, t)
+            assert applied.cache_bytes > 0
 
 
-def _own_first_steps(subject: Subject) -> set[int]:
+def _handovers(subject: Subject) -> set[int]:
     """Returns the steps at which another denoiser takes over: they run in full."""
-    if len(find_denoisers(subject.pipe)) == 1:
-        return set()
-    walked: list[str] = []
-    undo = []
-    for denoiser in find_denoisers(subject.pipe):
-        handle = denoiser.module.register_forward_hook(lambda *_, name=denoiser.component: walked.append(name))
-        undo.append(handle)
-    subject.render()
-    for handle in undo:
-        handle.remove()
-    per_step = walked[:: len(walked) // subject.row.T]
-    return {t for t in range(1, len(per_step)) if per_step[t] != per_step[t - 1]}
-
-
-class counted:
-    """Counts, per pass, the calls of what lies inside the first site of each of a policy's groups."""
-
-    def __init__(self, pipe: Any, policy: Policy) -> None:
-        self.calls: dict[str, int] = {}
-        self._undo: list[Callable[[], None]] = []
-        self._passes = 1
-        for sites in policy.groups.values():
-            firsts = {site.partition(".")[0]: site for site in reversed(sites)}
-            for component, site in firsts.items():
-                if component not in ("guidance", "controlnet"):
-                    self._count(pipe, site)
-
-    def _count(self, pipe: Any, site: str) -> None:
-        component, _, path = site.partition(".")
-        module = getattr(pipe, component).get_submodule(path)
-        module = getattr(module, "conv1", module) if "Resnet" in type(module).__name__ else module
-        leaf = [m for m in module.modules() if not list(m.children()) and list(m.parameters(recurse=False))][-1]
-        name = "_conv_forward" if hasattr(leaf, "_conv_forward") else "forward"
-        if module is leaf and name == "forward":
-            return  # a patch of ours stands where the counter would
-        original = getattr(leaf, name)
-
-        def counting(*args: Any, **kwargs: Any) -> Any:
-            self.calls[site] = self.calls.get(site, 0) + 1
-            return original(*args, **kwargs)
-
-        object.__setattr__(leaf, name, counting)
-        self._undo.append(partial(object.__delattr__, leaf, name))
-
-    def __enter__(self) -> dict[str, int]:
-        return self.calls
-
-    def __exit__(self, *error: object) -> None:
-        for undo in self._undo:
-            undo()
+    with apply_policy(subject.pipe, subject.full()) as applied:
+        with recorded(subject.pipe, lambda: applied._run.t) as calls:
+            subject.render(applied)
+    component = {call.t: call.component for call in calls}
+    return {t for t in range(1, subject.row.T) if component[t] != component[t - 1]}
 
 
 def test_runs_share_nothing(subject: Subject) -> None:
+    """The usual call, again, other batch, prompt and resolution, in one go: each as on a policy that was just put on."""
     row = subject.row
-    policy = subject.policy([0, 2], [1.0, 0.5, 1.0, 0.0] + [0.7] * (row.T - 4))
+    policy = subject.policy([0, 2], [1.0, 0.5, 1.0, *([0.0] if row.T > 3 else []), *[0.7] * (row.T - 4)])
     cases = [(0, 1, 1), (0, 1, 1), (0, row.batches[-1], 1), (1, 1, 1), (0, 1, row.sizes[-1]), (0, 1, 1)]
     alone = {}
     for case in set(cases):
@@ -153,29 +82,48 @@ def test_runs_share_nothing(subject: Subject) -> None:
     with apply_policy(subject.pipe, policy) as applied:
         for case in cases:
             assert torch.equal(subject.render(applied, *case), alone[case]), case
-        assert applied._run.features == {}
-        assert applied._run.scores == {}
+        assert list(applied._run._tensors()) == []
+
+
+def test_another_strength_is_right_or_refused(subject: Subject) -> None:
+    if subject.row.strengths is None:
+        assert "strength" not in subject.row.call(0, 1, 1) or subject.row.call(0, 1, 1)["strength"] == 1.0
+        return
+    same, fewer = subject.row.strengths
+    policy = subject.policy([0, 2])
+    with apply_policy(subject.pipe, policy) as applied:
+        right = subject.render(applied, strength=same)
+    with apply_policy(subject.pipe, policy) as applied:
+        usual = subject.render(applied)
+        assert torch.equal(subject.render(applied, strength=same), right)
+        with pytest.raises(MismatchError, match=rf"the policy has {policy.T} but the call walks \d.*policy.resample") as told:
+            subject.render(applied, strength=fewer)
+        assert torch.equal(subject.render(applied), usual)
+        walked = int(str(told.value).partition("the call walks ")[2][0])
+        applied.use(policy.resample(subject.row.steps, walked))
+        subject.render(applied, strength=fewer)
+        assert len(applied.trace.steps) == walked
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_broken_off_run_leaves_nothing_behind(subject: Subject, error: type[BaseException]) -> None:
-    policy = subject.policy([0, 2])
-    with apply_policy(subject.pipe, policy) as applied:
+    last = subject.row.T - 1
+    with apply_policy(subject.pipe, subject.policy([0, 2])) as applied:
         right = subject.render(applied)
-        denoiser = find_denoisers(subject.pipe)[0].module
-        inner = next(m for m in denoiser.modules() if isinstance(m, (nn.Linear, nn.Conv2d)))
-        calls = {"n": 0}
 
         def fail(*_: Any) -> None:
-            calls["n"] += 1
-            if calls["n"] == 3:
+            if applied._run.t == last:
+                assert list(applied._run._tensors())
                 raise error("in the middle")
 
-        handle = inner.register_forward_hook(fail)
+        inner = [next(m for m in d.module.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.Conv3d))) for d in
+                 find_denoisers(subject.pipe)]  # fmt: skip
+        handles = [module.register_forward_hook(fail) for module in inner]
         with pytest.raises(error):
             subject.render(applied)
-        handle.remove()
-        assert applied._run.features == {}
+        for handle in handles:
+            handle.remove()
+        assert list(applied._run._tensors()) == []
         assert torch.equal(subject.render(applied), right)
 
 
@@ -184,17 +132,21 @@ def test_wrong_policies_are_refused(subject: Subject) -> None:
     before = snapshot(pipe)
     with apply_policy(pipe, subject.policy([0, 2])) as applied:
         right = subject.render(applied)
-        with pytest.raises(MismatchError, match="must be"):
+        with pytest.raises(MismatchError, match=f"must be the policy's {row.steps} but the call asks for {row.steps + 2}"):
             subject.render(applied, num_inference_steps=row.steps + 2)
         assert torch.equal(subject.render(applied), right)
-    shorter = full_policy(pipe, row.steps, T=row.T - 1)
-    with apply_policy(pipe, shorter) as applied, pytest.raises(MismatchError, match=f"the call walks {row.T}"):
-        subject.render(applied)
-    other = full_policy(pipe, row.steps).replace(
-        model=full_policy(pipe, row.steps).model.model_copy(update={"digest": "0" * 64})
-    )
+    with apply_policy(pipe, full_policy(pipe, row.steps, T=row.T - 1)) as applied:
+        with pytest.raises(MismatchError, match=f"the policy has {row.T - 1} but the call walks {row.T}"):
+            subject.render(applied)
+    full = subject.full()
+    other = full.replace(model=full.model.model_copy(update={"digest": "0" * 64}))
     with pytest.raises(MismatchError, match="must be the pipeline's denoiser"):
         apply_policy(pipe, other)
+    stranger = full.replace(
+        groups={"no": (f"{find_denoisers(pipe)[0].component}.nowhere",)}, masks={"no": "1" + "0" * (row.T - 1)}
+    )
+    with pytest.raises(MismatchError, match="nowhere' is none of its"):
+        apply_policy(pipe, stranger)
     assert snapshot(pipe) == before
 
 

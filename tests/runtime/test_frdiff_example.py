@@ -21,12 +21,23 @@ def pipe() -> Any:
     unet: Any = UNet2DConditionModel(**json.loads((EXAMPLE / "unet_config.json").read_text()))
     unet.load_state_dict({name: value.float() for name, value in load_file(EXAMPLE / "unet.safetensors").items()})
     scheduler = DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
-        steps_offset=1, timestep_spacing="leading",
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing="leading",
     )
     pipe: Any = StableDiffusionPipeline(
-        vae=AutoencoderTiny(), text_encoder=None, tokenizer=None, unet=unet.eval(), scheduler=scheduler,
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+        vae=AutoencoderTiny(),
+        text_encoder=None,
+        tokenizer=None,
+        unet=unet.eval(),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -40,8 +51,12 @@ def example() -> dict[str, Tensor]:
 
 def run(call: Any, example: dict[str, Tensor], **arguments: Any) -> Tensor:
     result: Tensor = call(
-        prompt_embeds=example["prompt_embeds"], negative_prompt_embeds=example["negative_prompt_embeds"],
-        latents=example["latents"].clone(), guidance_scale=7.5, output_type="latent", **arguments,
+        prompt_embeds=example["prompt_embeds"],
+        negative_prompt_embeds=example["negative_prompt_embeds"],
+        latents=example["latents"].clone(),
+        guidance_scale=7.5,
+        output_type="latent",
+        **arguments,
     ).images
     return result
 

@@ -106,7 +106,12 @@ def test_half_precision_keeps_its_dtype() -> None:
     """Scores are converted in float32 and handed on in the network's own dtype."""
     pipe = tiny_sd("v_prediction").to(torch.bfloat16)
     policy = keyframe_policy(
-        pipe, 10, [0, 1, 3, 6], [0, 0, 0, 0, 0, 0.5, 0, 1, 0.3, 0], groups=["conv", "attention", "guidance"], order=1,
+        pipe,
+        10,
+        [0, 1, 3, 6],
+        [0, 0, 0, 0, 0, 0.5, 0, 1, 0.3, 0],
+        groups=["conv", "attention", "guidance"],
+        order=1,
         variable="epsilon",
     )
     dtypes = set()

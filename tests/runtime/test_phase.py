@@ -99,7 +99,6 @@ def test_separate_passes_share_nothing() -> None:
     """FLUX with true guidance runs the network twice per step; each half alone gives what it gives in the pair."""
     row = ROWS["FLUX with true guidance"]
     pipe = row.make()
-    seen: list[tuple[int, Tensor]] = []
     policy = keyframe_policy(pipe, row.steps, [0, 3], [1, 0.5, 0, 1, 0.5, 0])
     with apply_policy(pipe, policy) as applied:
         right = row.render(applied)
@@ -107,7 +106,6 @@ def test_separate_passes_share_nothing() -> None:
         assert torch.equal(row.render(applied), right)
         other = row.render(applied, negative_prompt_embeds=torch.zeros(1, 6, 32))
         assert not torch.equal(other, right)
-        del seen
     row_one = ROWS["FLUX text to image"]
     with apply_policy(pipe, policy) as applied:
         same = {
@@ -165,8 +163,7 @@ def test_a_controlnet_is_not_called_at_a_jump() -> None:
     handle.remove()
     bare = row.render(pipe)
     assert not torch.equal(first, bare)
-    pipe.controlnet.forward  # noqa: B018 - it is its own again
-    assert "forward" not in vars(pipe.controlnet)
+    assert "forward" not in vars(pipe.controlnet), "it is its own again"
 
 
 def test_a_controlnet_that_ends_early_is_not_reused_past_its_end() -> None:

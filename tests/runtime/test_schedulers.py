@@ -37,7 +37,7 @@ SUBJECTS: dict[str, dict[str, dict[str, Any]]] = {
     "HunyuanDiT": dict.fromkeys(
         ("DDIMScheduler", "DDPMScheduler", "DPMSolverMultistepScheduler", "EulerDiscreteScheduler"), {}
     ),
-    "SD3": FLOW,
+    "SD 3": FLOW,
     "FLUX text to image": dict.fromkeys(("FlowMatchEulerDiscreteScheduler",), {}),
 }
 CASES = [(subject, name) for subject, names in SUBJECTS.items() for name in names]

@@ -65,6 +65,7 @@ class Family(ABC):
         conditional_first: Whether guidance in one batch puts the conditional half first.
         sign: What the pipeline multiplies the network's output by before the solver sees it.
         raw_timestep: Whether the network is called with the scheduler's own timestep, not with a fraction of the run.
+        listed: Names of arguments that are lists with an entry per sample.
     """
 
     sample_argument: ClassVar[str] = "hidden_states"
@@ -72,6 +73,7 @@ class Family(ABC):
     conditional_first: ClassVar[bool] = False
     sign: ClassVar[int] = 1
     raw_timestep: ClassVar[bool] = True
+    listed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def places(self, denoiser: "nn.Module") -> Iterator[Place]:

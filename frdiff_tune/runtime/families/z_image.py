@@ -14,6 +14,7 @@ class ZImage(Transformer):
     lists = {"layers": ("x",)}
     parts = {"attention": "attention", "feed_forward": "feed_forward"}
     sample_argument = "x"
+    listed = ("x", "cap_feats")
     conditional_first = True
     sign = -1
     raw_timestep = False
