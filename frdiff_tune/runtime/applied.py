@@ -16,7 +16,7 @@ from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.reuse import patch_site
 from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.score import ScorePatch
-from frdiff_tune.runtime.site import Denoiser, discover_sites, find_denoisers
+from frdiff_tune.runtime.site import COMPONENTS, Denoiser, discover_sites, find_denoisers
 from frdiff_tune.runtime.solver import build_scheduler, check_scheduler, scheduler_info
 from frdiff_tune.runtime.trace import Trace
 
@@ -164,7 +164,7 @@ class Applied:
         if self._clock is None or self._clock.scheduler is not scheduler:
             if self._clock is not None:
                 self._clock.remove()
-            self._clock = Clock(self._run, scheduler, self._on_mismatch)
+            self._clock = Clock(self._run, scheduler, self._serves, self._on_mismatch)
         if self._pipe.scheduler is not scheduler:
             _install(self._pipe, scheduler)
         for score in self._scores:
@@ -200,6 +200,12 @@ class Applied:
                 self._run.context = before
 
         return patched
+
+    def _serves(self, pipe: Any) -> bool:  # noqa: ANN401
+        """Whether a pipeline, perhaps another than ours, holds a denoiser that the policy is on."""
+        theirs = [getattr(pipe, component, None) for component in COMPONENTS]
+        theirs = [getattr(module, "_orig_mod", module) for module in theirs]
+        return any(denoiser.module is module for denoiser in self._denoisers.values() for module in theirs)
 
     def _release(self) -> None:
         release([denoiser.module for denoiser in self._denoisers.values()])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from frdiff_tune.errors import MismatchError
+from frdiff_tune.runtime.owner import calling_pipeline
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.variable import noise_levels
@@ -20,11 +21,19 @@ class Clock:
     Arguments:
         run: The state that is moved.
         scheduler: The scheduler that the pipeline walks; only this instance is patched.
+        serves: Whether a pipeline holds what the policy is on; others may walk the same scheduler.
         on_mismatch: Whether a call that the policy does not fit is refused, or goes on unaccelerated with one warning.
     """
 
-    def __init__(self, run: Run, scheduler: Any, on_mismatch: OnMismatch = "error") -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        run: Run,
+        scheduler: Any,  # noqa: ANN401
+        serves: Callable[[Any], bool],
+        on_mismatch: OnMismatch = "error",
+    ) -> None:
         self.run = run
+        self._serves = serves
         self.scheduler = scheduler
         self.on_mismatch = on_mismatch
         self._patches = [
@@ -69,6 +78,10 @@ class Clock:
 
         @functools.wraps(set_timesteps)
         def patched(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            pipe = calling_pipeline()
+            if pipe is not None and not self._serves(pipe):
+                set_timesteps(*args, **kwargs)
+                return
             self._check_owner()
             asked = signature.bind(*args, **kwargs).arguments
             timesteps, steps = self.run.policy.sampling.timesteps, self.run.policy.sampling.num_inference_steps
@@ -128,7 +141,8 @@ class Clock:
         @functools.wraps(step)
         def patched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             result = step(*args, **kwargs)
-            self.run.tick(signature.bind(*args, **kwargs).arguments["sample"].shape[0])
+            if self.run.owns():
+                self.run.tick(signature.bind(*args, **kwargs).arguments["sample"].shape[0])
             return result
 
         return patched

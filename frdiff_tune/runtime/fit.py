@@ -30,6 +30,12 @@ def check_policy(
         MismatchError: If the policy is for another network, noise schedule or prediction type, or names unknown sites.
     """
     modules = [denoiser.module for denoiser in denoisers.values()]
+    cached = next((module for module in modules if getattr(module, "is_cache_enabled", False)), None)
+    if cached is not None:
+        raise MismatchError(
+            f"`pipe` must have no other cache on but its {type(cached).__name__} has one of diffusers'. "
+            f"Call `.disable_cache()` on it first: a policy reuses what that cache would skip."
+        )
     digest = model_digest(*modules)
     if policy.model.digest != digest:
         raise MismatchError(
@@ -67,9 +73,8 @@ def check_places(denoisers: Mapping[str, Denoiser], patches: Mapping[str, Mappin
             found = _at(denoisers[name.partition(".")[0]].module, path)
             if found is not patch.owner or not patch.stands:
                 raise MismatchError(
-                    f"`{name}` must be the module that the policy was put on, but at {path!r} there is now "
-                    f"{'nothing' if found is None else 'another ' + type(found).__name__} (was "
-                    f"{type(patch.owner).__name__}). `.remove()`, then `apply_policy` again."
+                    f"`{name}` must be the module that the policy was put on, but {_changed(path, found, patch)}. "
+                    f"`.remove()`, then `apply_policy` again."
                 )
 
 
@@ -79,3 +84,12 @@ def _at(denoiser: Any, path: str) -> Any:  # noqa: ANN401
         return denoiser.get_submodule(path)
     except AttributeError:
         return None
+
+
+def _changed(path: str, found: Any, patch: Patch) -> str:  # noqa: ANN401
+    """Returns in words what became of a patched module."""
+    if found is None:
+        return f"at {path!r} there is now nothing (was {type(patch.owner).__name__})"
+    if found is not patch.owner:
+        return f"at {path!r} there is now another {type(found).__name__} (was {type(patch.owner).__name__})"
+    return f"somebody has replaced the `forward` of {path!r}, as hooks of offloading, casting and other caches do"

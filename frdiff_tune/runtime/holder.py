@@ -24,17 +24,24 @@ _HOLDERS: "WeakKeyDictionary[nn.Module, Holder]" = WeakKeyDictionary()
 
 
 def hold(denoisers: "Sequence[nn.Module]", holder: Holder) -> None:
-    """Notes that denoisers follow a policy.
+    """Notes that denoisers, and the scheduler that they are walked with, follow a policy.
 
     Raises:
         MismatchError: If one follows another already.
     """
+    taken = next((found for found in _HOLDERS.values() if found.scheduler is holder.scheduler), None)
     for denoiser in denoisers:
         if denoiser in _HOLDERS:
             raise MismatchError(
                 f"`pipe` must have no policy on but its {type(denoiser).__name__} already follows one, put on through "
                 f"{_HOLDERS[denoiser].pipeline}. `.remove()` that one first, or switch with `.use(policy)`."
             )
+    if taken is not None:
+        raise MismatchError(
+            f"`pipe.scheduler` must have no policy on but this {type(holder.scheduler).__name__} already follows one, put on "
+            f"through {taken.pipeline}. Give `pipe` its own: pipe.scheduler = type(pipe.scheduler).from_config("
+            f"pipe.scheduler.config)."
+        )
     for denoiser in denoisers:
         _HOLDERS[denoiser] = holder
 

@@ -32,8 +32,15 @@ class Patch:
         return vars(self._owner).get(self._name) is self._ours
 
     def remove(self) -> None:
-        """Puts the attribute back; if somebody wrapped ours meanwhile, it is left to them and ours only passes on."""
+        """Puts the attribute back; if somebody wrapped ours meanwhile, it is left to them and ours only passes on.
+
+        Hooks of accelerate keep what they wrapped as ``_old_forward``: there the owner's own is put back.
+        """
         if not self.stands:
+            kept = f"_old_{self._name}"
+            if vars(self._owner).get(kept) is self._ours:
+                own = getattr(type(self._owner), self._name).__get__(self._owner)
+                object.__setattr__(self._owner, kept, own if self._before is MISSING else self._before)
             return
         if self._before is MISSING:
             object.__delattr__(self._owner, self._name)

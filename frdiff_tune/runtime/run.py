@@ -137,7 +137,7 @@ class Run:
 
     @property
     def key(self) -> str:
-        """The present pass: its name where the pipeline gives one, and its number among those of that name if not the only one."""
+        """The present pass: its name where the pipeline gives one, and its number among those of that name."""
         number = self.calls_before.get(self.context, 0)
         return f"{self.context} {number}" if self.context and number else self.context or str(number)
 

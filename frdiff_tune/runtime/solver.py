@@ -23,8 +23,11 @@ NOISE_KEYS: dict[str, object] = {
 }
 """What of a scheduler's configuration belongs to the model, with the value of a scheduler that lacks the key."""
 
-UNSCALED_PIPELINES = ("DiTPipeline", "LDMTextToImagePipeline", "LDMSuperResolutionPipeline", "LDMPipeline")
+UNSCALED_PIPELINES = ("DDPMPipeline", "DDIMPipeline", "DiTPipeline", "LDMTextToImagePipeline")
 """Pipelines that start from noise of variance 1 whatever ``init_noise_sigma`` says."""
+
+STEP_ARGUMENTS = {"DDPMPipeline": ("generator",), "DDIMPipeline": ("eta", "use_clipped_model_output", "generator")}
+"""What pipelines give to every solver's ``step``, whether it takes it or not."""
 
 
 def scheduler_info(scheduler: Any) -> SchedulerInfo:  # noqa: ANN401
@@ -80,7 +83,9 @@ def make_scheduler(pipe: Any, name: str, **options: Any) -> Any:  # noqa: ANN401
     for key in options:
         if key not in known:
             raise MismatchError(f"`{name}` must have an option {key!r} but its options are {sorted(known - {'self'})}.")
-    scheduler = cls.from_config(own_scheduler(pipe).config, **options)
+    config = own_scheduler(pipe).config
+    noise = {key: config[key] for key in NOISE_KEYS if key in config and key in known}  # else the class's own defaults win
+    scheduler = cls.from_config(config, **{**noise, **options})
     check_scheduler(pipe, scheduler)
     return scheduler
 
@@ -94,6 +99,12 @@ def check_scheduler(pipe: Any, scheduler: Any) -> None:  # noqa: ANN401
     """
     check_noise(scheduler_info(scheduler), own_scheduler(pipe))
     name, trial = type(scheduler).__name__, fresh(scheduler)
+    for argument in STEP_ARGUMENTS.get(type(pipe).__name__, ()):
+        if argument not in inspect.signature(trial.step).parameters:
+            raise MismatchError(
+                f"`scheduler` must take {argument!r} in its steps, which {type(pipe).__name__} gives, but {name} does not. "
+                f"Keep {type(own_scheduler(pipe)).__name__}."
+            )
     try:
         walk(trial, 5)
         _dry_run(trial)

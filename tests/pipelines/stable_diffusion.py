@@ -229,12 +229,12 @@ def lora() -> Any:
     return pipe
 
 
-def add_lora(pipe: Any) -> None:
-    """Puts a LoRA of random weights on a pipeline's attention."""
+def add_lora(pipe: Any, *targets: str) -> None:
+    """Puts a LoRA of random weights on modules of a pipeline's denoiser, by name; its attention if none are given."""
     from peft import LoraConfig
 
     torch.manual_seed(5)
-    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights="gaussian"))
+    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=list(targets or ("to_q", "to_v")), init_lora_weights="gaussian"))
     for name, parameter in pipe.unet.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)

@@ -71,7 +71,8 @@ def sd3(*dual: int) -> Any:
     torch.manual_seed(0)
     transformer = diffusers.SD3Transformer2DModel(
         sample_size=8, in_channels=4, out_channels=4, num_layers=4, joint_attention_dim=32, caption_projection_dim=32,
-        pooled_projection_dim=32, pos_embed_max_size=16, dual_attention_layers=dual, qk_norm="rms_norm" if dual else None, **HEADS,
+        pooled_projection_dim=32, pos_embed_max_size=16, dual_attention_layers=dual,
+        qk_norm="rms_norm" if dual else None, **HEADS,
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(
         ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "text_encoder_3", "tokenizer_3", "vae")

@@ -118,9 +118,7 @@ def _conditional(subject: Subject, first: list[Call], other: list[Call]) -> dict
     """Returns the arguments of that half of a pair which another prompt changes, without those that it changes in both."""
     pairs = [(_tensors(call), _tensors(another)) for call, another in zip(first, other, strict=True)]
     if subject.row.guidance == "batch":
-        here, there = pairs[0]
-        pairs = [({k: v.chunk(2)[i] for k, v in here.items() if _paired(v)}, {k: v.chunk(2)[i] for k, v in there.items() if _paired(v)})
-                 for i in (0, 1)]  # fmt: skip
+        pairs = [(_half(pairs[0][0], i), _half(pairs[0][1], i)) for i in (0, 1)]
     changed = [{path for path in a if path in b and not _equal(a[path], b[path])} for a, b in pairs]
     both = changed[0] & changed[1]
     assert bool(changed[0] - both) != bool(changed[1] - both), "one half alone is the prompt's"
@@ -128,8 +126,9 @@ def _conditional(subject: Subject, first: list[Call], other: list[Call]) -> dict
     return {path: pairs[i][0][path] for path in changed[i] - both}
 
 
-def _paired(tensor: Tensor) -> bool:
-    return tensor.ndim > 0 and tensor.shape[0] % 2 == 0
+def _half(tensors: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+    """Returns the first or second half of all that can have two."""
+    return {path: tensor.chunk(2)[i] for path, tensor in tensors.items() if tensor.ndim and tensor.shape[0] % 2 == 0}
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

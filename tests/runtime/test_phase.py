@@ -1,6 +1,5 @@
 """Phase: what a run is made of comes from what really runs, never from what a policy expects."""
 
-import threading
 from typing import Any
 
 import pytest
@@ -9,20 +8,8 @@ from torch import Tensor
 
 from frdiff_tune import apply_policy, frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.policy import Policy
-from tests.pipelines import ROWS, Row
-from tests.pipelines.stable_diffusion import add_lora, sd_as
-
-SD = ROWS["SD text to image"]
-
-
-def jumps(pipe: Any, row: Row = SD, keyframes: tuple[int, ...] = (0, 1, 3)) -> Policy:
-    return keyframe_policy(pipe, row.steps, keyframes, 0.0, T=row.walked)
-
-
-def mixed(pipe: Any, row: Row = SD) -> Policy:
-    """Reuses everything that FRDiff does at step 1, mixes at 3, jumps at 5."""
-    return keyframe_policy(pipe, row.steps, [0, 2, 4], [1, 1, 1, 0.5, 1, 0], T=row.walked)
+from tests.pipelines import ROWS
+from tests.runtime.mixed import SD, mixed
 
 
 def test_a_loop_written_by_hand_equals_the_pipeline_s() -> None:
@@ -156,7 +143,7 @@ def test_a_controlnet_is_not_called_at_a_jump() -> None:
     pipe = row.make()
     calls = []
     handle = pipe.controlnet.conv_in.register_forward_hook(lambda *_: calls.append(1))
-    with apply_policy(pipe, jumps(pipe, row)) as applied:
+    with apply_policy(pipe, keyframe_policy(pipe, row.steps, [0, 1, 3], 0.0)) as applied:
         first = row.render(applied)
         assert len(calls) == 3
         assert applied.trace.network == "110100"
@@ -174,117 +161,6 @@ def test_a_controlnet_that_ends_early_is_not_reused_past_its_end() -> None:
         row.render(applied, control_guidance_end=0.5)
         assert applied.trace.mask("controlnet") == "110100"
         assert applied.trace.forced == (3,)
-
-
-def test_a_lora_loaded_after_apply_counts_and_one_on_a_site_is_noticed() -> None:
-    pipe = SD.make()
-    with apply_policy(pipe, mixed(pipe)) as applied:
-        without = SD.render(applied)
-        add_lora(pipe)
-        with_lora = SD.render(applied)
-        assert not torch.equal(with_lora, without)
-    with apply_policy(pipe, mixed(pipe)) as applied:
-        assert torch.equal(SD.render(applied), with_lora)
-
-
-def test_a_site_that_was_replaced_is_named_at_the_next_call() -> None:
-    pipe = SD.make()
-    with apply_policy(pipe, mixed(pipe)) as applied:
-        right = SD.render(applied)
-        block = pipe.unet.mid_block.resnets[0]
-        own = block.conv1
-        block.conv1 = torch.nn.Conv2d(16, 16, 3, padding=1)
-        with pytest.raises(MismatchError, match=r"`unet.mid_block.resnets.0` must be the module.*another Conv2d"):
-            SD.render(applied)
-        block.conv1 = own
-        assert torch.equal(SD.render(applied), right)
-
-
-def test_a_denoiser_in_another_dtype_between_calls() -> None:
-    pipe = SD.make()
-    with apply_policy(pipe, mixed(pipe)) as applied:
-        latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
-        right = SD.render(applied, latents=latents)
-        pipe.to(torch.float64)
-        words = {key: value.double() for key, value in SD.call(0, 1, 1).items() if "embeds" in key}
-        double = SD.render(applied, latents=latents.double(), **words)
-        pipe.to(torch.float32)
-        assert torch.equal(SD.render(applied, latents=latents), right)
-    assert torch.allclose(double, right, rtol=1e-3, atol=1e-2)
-
-
-def test_pipelines_that_share_a_denoiser() -> None:
-    pipe = SD.make()
-    other = sd_as("StableDiffusionPipeline", **{name: part for name, part in pipe.components.items() if part is not None})
-    with apply_policy(pipe, mixed(pipe)) as applied:
-        with pytest.raises(MismatchError, match="already follows one, put on through StableDiffusionPipeline"):
-            apply_policy(other, mixed(other))
-        right = SD.render(applied)
-        assert torch.equal(SD.render(other), right), "the same scheduler object: the policy holds there, too"
-
-
-def test_a_call_inside_another_call_is_refused_or_right() -> None:
-    """A callback calls a second pipeline on the same denoiser: with the same scheduler refused, with its own right."""
-    pipe = SD.make()
-    shared = {name: part for name, part in pipe.components.items() if part is not None}
-    same = sd_as("StableDiffusionPipeline", **shared)
-    own = sd_as("StableDiffusionPipeline", **{**shared, "scheduler": type(pipe.scheduler).from_config(pipe.scheduler.config)})
-    plain = SD.render(own)
-    found: list[Any] = []
-
-    def inside(_: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if step == 2:
-            found.append(SD.render(own))
-            with pytest.raises(MismatchError, match="must finish one call before the next begins"):
-                SD.render(same)
-        return tensors
-
-    with apply_policy(pipe, mixed(pipe)) as applied:
-        right = SD.render(applied)
-        assert torch.equal(SD.render(applied, callback_on_step_end=inside), right)
-    assert torch.equal(found[0], plain)
-
-
-def test_two_threads_on_one_denoiser() -> None:
-    pipe = SD.make()
-    shared = {name: part for name, part in pipe.components.items() if part is not None}
-    own = sd_as("StableDiffusionPipeline", **{**shared, "scheduler": type(pipe.scheduler).from_config(pipe.scheduler.config)})
-    plain = SD.render(own)
-    with apply_policy(pipe, mixed(pipe)) as applied:
-        right = SD.render(applied)
-        found: dict[str, Any] = {}
-        inside, done = threading.Event(), threading.Event()
-
-        def wait(_: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            if step == 2:
-                inside.set()
-                done.wait(60)
-            return tensors
-
-        def second() -> None:
-            inside.wait(60)
-            found["own scheduler"] = SD.render(own)
-            try:
-                SD.render(pipe)
-            except MismatchError as error:
-                found["same scheduler"] = str(error)
-            done.set()
-
-        thread = threading.Thread(target=second)
-        thread.start()
-        mine = SD.render(applied, callback_on_step_end=wait)
-        thread.join()
-        assert torch.equal(mine, right)
-        assert torch.equal(found["own scheduler"], plain)
-        assert "must finish one call before the next begins" in found["same scheduler"]
-        assert torch.equal(SD.render(applied), right)
-
-
-def test_a_policy_of_two_denoisers_is_not_one_of_the_first() -> None:
-    one, two = ROWS["Wan 2.1"], ROWS["Wan 2.2, two denoisers"]
-    policy = full_policy(one.make(), 6)
-    with pytest.raises(MismatchError, match="must be the pipeline's denoiser"):
-        apply_policy(two.make(), policy)
 
 
 def test_a_refiner_goes_on_where_the_base_ended() -> None:
