@@ -16,12 +16,16 @@ def check(
     model: Annotated[str, typer.Option(help="Model to load.", show_default="the one that the policy names")] = "",
     device: Annotated[str, typer.Option(help="cuda or cpu.", show_default="the study's")] = "",
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16.", show_default="the study's")] = "",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the policy with the figures measured here.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Measure a policy again on this machine, and say whether it still holds.
 
     A figure holds when its 95 % interval overlaps the one in the file. Exit code 0: it holds; 3: it differs, on \
-another machine than the file's; 4: it does not hold.
+another machine than the file's; 4: it does not hold. A policy that states no figures, as one that was stretched to another \
+step count, is measured for the first time.
 
     [dim]Example:[/dim]  frdiff-tune check policy.json
     """
@@ -33,7 +37,9 @@ another machine than the file's; 4: it does not hold.
     loaded = Policy.load(policy)
     setting = setting_of(loaded, study=study, model=model, device=device, dtype=dtype)
     checked = finish("measuring", checking(loaded, setting, setting.load()))
-    if not checked.same_cases:
+    if output is not None:
+        checked.policy.save(output)
+    if checked.same_cases is False:
         errors().print("The cases are not those of the file: figures may differ for that reason.", style="yellow")
     if as_json:
         print_json(checked.json())

@@ -33,7 +33,9 @@ def resampled(policy: "Policy", steps: int, T: int | None) -> dict[str, Any]:
         "forecast": {"score": _forecast(policy, keyframes)} if "score" in policy.forecast else {},
         "measured": None,
         "machine": None,
-        "provenance": Provenance(parameters={"resampled_from": policy.digest}),
+        "provenance": Provenance(
+            study=policy.provenance.study if policy.provenance else "", parameters={"resampled_from": policy.digest}
+        ),
     }
 
 

@@ -1,4 +1,4 @@
-"""Checking a policy: measured again on this machine, figure by figure beside what its file states."""
+"""Checking a policy: measured on this machine, figure by figure beside what its file states, if it states any."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frdiff_tune.errors import PolicyError, StudyError
-from frdiff_tune.report.policy_tables import measured_json
+from frdiff_tune.errors import StudyError
+from frdiff_tune.report.policy_tables import facts, measured_json
 from frdiff_tune.report.profile import interval_json
 
 if TYPE_CHECKING:
@@ -26,16 +26,22 @@ class Checked:
     """What a check has found.
 
     Arguments:
-        measured: The policy's figures, measured now.
-        figures: Speed-up and quality figures, stated beside measured.
+        policy: The policy with the figures and the machine of now.
+        figures: Speed-up and quality figures, stated beside measured; none if the file states none.
         machine: What differs of the machine: name -> (stated, now).
-        same_cases: Whether the cases are those of the file.
+        same_cases: Whether the cases are those of the file; None if it names none.
     """
 
-    measured: Measured
+    policy: Policy
     figures: tuple[Agreement, ...]
     machine: dict[str, tuple[Any, Any]]
-    same_cases: bool
+    same_cases: bool | None
+
+    @property
+    def measured(self) -> Measured:
+        """The figures of now."""
+        assert self.policy.measured is not None
+        return self.policy.measured
 
     @property
     def exit_code(self) -> int:
@@ -47,6 +53,8 @@ class Checked:
     @property
     def verdict(self) -> str:
         """Returns the outcome in one sentence."""
+        if not self.figures:
+            return "Measured for the first time: the file states no figures. -o PATH writes the policy with these."
         broken = ", ".join(figure.name for figure in self.figures if not figure.holds)
         if self.exit_code == HOLDS:
             return "The policy holds: every figure's interval overlaps the stated one."
@@ -58,7 +66,7 @@ class Checked:
     def json(self) -> dict[str, Any]:
         """Returns everything under keys that name their units."""
         return {
-            "holds": self.exit_code == HOLDS,
+            "holds": self.exit_code == HOLDS if self.figures else None,
             "verdict": self.verdict,
             "exit_code": self.exit_code,
             "same_cases": self.same_cases,
@@ -80,6 +88,8 @@ class Checked:
         """Returns the figures as a table."""
         from rich.table import Table
 
+        if not self.figures:
+            return facts(self.policy)
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
         for heading in ("figure", "stated (95 %)", "here (95 %)", ""):
             table.add_column(heading)
@@ -92,29 +102,30 @@ class Checked:
 def checking(policy: Policy, setting: Setting, pipe: Any) -> Generator[tuple[int, int], None, Checked]:  # noqa: ANN401
     """Measures a policy as its export did, on the same held-out cases; yields what is done and what there is to do.
 
+    A policy without figures, as a stretched one, is measured on its study's held-out cases.
+
     Arguments:
-        policy: A policy with figures.
+        policy: A policy.
         setting: How it is loaded and called; its study names the cases.
         pipe: The pipeline.
 
     Raises:
-        PolicyError: If the policy states no figures.
         StudyError: If its study was not found.
     """
     from frdiff_tune.measure import agreements, cases_digest, verification
     from frdiff_tune.search import cache_folder, held_out_cases, machine_of
     from frdiff_tune.search.setting import measuring
 
-    if policy.measured is None:
-        raise PolicyError("`measured` must be given to be checked but is missing. Export the policy from a study.")
-    study = _study(policy, setting)
-    cases = held_out_cases(study, pipe, max(policy.measured.case_count // study.file.cases.held_out_count, 1))
+    study, stated = _study(policy, setting), policy.measured
+    seeds = 1 if stated is None else max(stated.case_count // study.file.cases.held_out_count, 1)
+    cases = held_out_cases(study, pipe, seeds)
     measured = yield from verification(pipe, policy, cases, cache_dir=cache_folder(), **measuring(study))
+    machine = machine_of(study, pipe)
     return Checked(
-        measured=measured,
-        figures=agreements(policy.measured, measured),
-        machine=differences(policy.machine, machine_of(study, pipe)),
-        same_cases=cases_digest(cases) == policy.measured.cases,
+        policy=policy.replace(measured=measured, machine=machine),
+        figures=() if stated is None else agreements(stated, measured),
+        machine={} if policy.machine is None else differences(policy.machine, machine),
+        same_cases=None if stated is None else cases_digest(cases) == stated.cases,
     )
 
 
@@ -128,7 +139,7 @@ def _study(policy: Policy, setting: Setting) -> Study:
     return setting.study
 
 
-def differences(stated: Machine | None, now: Machine) -> dict[str, tuple[Any, Any]]:
+def differences(stated: Machine, now: Machine) -> dict[str, tuple[Any, Any]]:
     """Returns the fields in which two machines differ."""
-    old = stated.model_dump() if stated else {}
+    old = stated.model_dump()
     return {name: (old.get(name), value) for name, value in now.model_dump().items() if old.get(name) != value}

@@ -46,7 +46,8 @@ def rows(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "machine", machine_line(policy.machine)
     if policy.provenance is not None and "resampled_from" in policy.provenance.parameters:
         parent = str(policy.provenance.parameters["resampled_from"])
-        yield "from", f"policy {parent[:12]}, stretched to this walk: unverified until `frdiff-tune check` has measured it"
+        unsure = "" if policy.measured else ": unverified until `frdiff-tune check` has measured it"
+        yield "from", f"policy {parent[:12]}, stretched to this walk{unsure}"
     elif policy.provenance is not None:
         trial = "" if policy.provenance.trial is None else f", trial {policy.provenance.trial}"
         yield "from", f"study {policy.provenance.study}{trial}, {policy.provenance.created}"

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def _quietly(cls: Any, folder: str, options: dict[str, Any]) -> Any:  # noqa: AN
 
 def _factory(source: str) -> Any:  # noqa: ANN401
     module, _, name = source.partition(":")
+    sys.path.insert(0, str(Path.cwd()))  # a console script does not look where it was started
     try:
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
@@ -110,6 +112,8 @@ def _factory(source: str) -> Any:  # noqa: ANN401
             f"`source` must name a function as `package.module:factory` but {source!r} is not importable: {error}. "
             f"Run from the folder that holds the module, or install it."
         ) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
     return factory()
 
 

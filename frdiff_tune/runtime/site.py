@@ -106,7 +106,7 @@ def default_groups(pipe: Any) -> dict[str, tuple[str, ...]]:  # noqa: ANN401
 
 
 def match_groups(pipe: Any, patterns: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:  # noqa: ANN401
-    """Returns the sites that each group's patterns name.
+    """Returns the sites that each group's patterns name; of those that lie inside each other, the outermost.
 
     Arguments:
         pipe: A diffusers pipeline.
@@ -130,4 +130,11 @@ def _match(group: str, globs: Sequence[str], names: list[str]) -> tuple[str, ...
                 f"`frdiff-tune profile MODEL` lists them all."
             )
         found |= dict.fromkeys(hits)
-    return tuple(found)
+    return tuple(name for name in found if not any(_around(name, found)))
+
+
+def _around(name: str, found: Mapping[str, None]) -> Iterator[str]:
+    """Yields the sites of ``found`` that ``name`` lies inside of."""
+    while name := name.rpartition(".")[0]:
+        if name in found:
+            yield name

@@ -80,6 +80,24 @@ def test_check_states_figures_beside_figures(exported: tuple[Path, Result], stud
     assert found["latency_ms"]["median"] > 0 and "cache_mib" in found
 
 
+def test_check_makes_a_stretched_policy_a_measured_one(
+    exported: tuple[Path, Result], study: Path, folder: Path, run: Run
+) -> None:
+    stretched, checked = folder / "stretched.json", folder / "checked.json"
+    Policy.load(exported[0]).resample(4).save(stretched)
+    shown = run("show", stretched)
+    assert "unverified until" in shown.stdout
+    first = run("check", stretched, "--study", study, "-o", checked)
+    assert first.exit_code == 0, first.output
+    assert "Measured for the first time" in " ".join(first.stdout.split())
+    policy = Policy.load(checked)
+    assert policy.measured is not None and policy.measured.held_out and policy.machine is not None
+    assert policy.digest == Policy.load(stretched).digest
+    assert "unverified" not in run("show", checked).stdout
+    again = json.loads(run("check", checked, "--study", study, "--json").stdout)
+    assert {row["name"]: row["holds"] for row in again["figures"]}["lpips_mean"]
+
+
 def test_check_needs_the_study_of_the_policy(exported: tuple[Path, Result], run: Run) -> None:
     result = run("check", exported[0])
     assert result.exit_code == 2 and "--study must name the study" in result.stderr

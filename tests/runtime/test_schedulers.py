@@ -10,7 +10,7 @@ from frdiff_tune import apply_policy, full_policy, keyframe_policy
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.runtime import find_denoisers
 from frdiff_tune.runtime.families import FAMILIES
-from frdiff_tune.runtime.solver import STEP_ARGUMENTS, UNSCALED_PIPELINES
+from frdiff_tune.runtime.solver import STEP_ARGUMENTS, UNSCALED_PIPELINES, make_scheduler
 from tests.pipelines import ROWS, Row
 from tests.pipelines.subject import recorded
 
@@ -103,6 +103,24 @@ def test_keyframes_count_network_calls(subject: str, name: str) -> None:
     if not set(bare.unique().tolist()) <= {0.0, 1.0}:  # saturated pixels, as DDPM's with DPM++, tell nothing
         assert not torch.equal(jumped, bare)
         assert not torch.equal(reused, bare)
+    assert torch.equal(row.render(pipe), bare)
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [("SD text to image", "UniPCMultistepScheduler"), ("SD 3", "FlowMatchHeunDiscreteScheduler")],
+)
+def test_a_policy_brings_its_scheduler_and_takes_it_away(subject: str, name: str) -> None:
+    row = ROWS[subject]
+    pipe = row.make()
+    own, bare = pipe.scheduler, row.render(pipe)
+    pipe.scheduler = type(make_scheduler(pipe, name)).from_config(own.config)
+    there = row.render(pipe)
+    pipe.scheduler = own
+    with recorded(pipe) as calls, apply_policy(pipe, full_policy(pipe, row.steps, scheduler=name)) as applied:
+        assert torch.equal(row.render(applied), there)
+        assert len(applied.trace.steps) == len(calls) == applied.policy.T
+    assert pipe.scheduler is own
     assert torch.equal(row.render(pipe), bare)
 
 

@@ -11,8 +11,26 @@ from frdiff_tune.runtime import default_groups, find_denoiser, match_groups
 from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
 
 EXPECTED = {
-    tiny_sd: {"conv": 8, "attention": 4, "deep": 3, "shallow": 2, "guidance": 1},
-    tiny_sdxl: {"conv": 8, "attention": 4, "deep": 3, "shallow": 2, "guidance": 1},
+    tiny_sd: {
+        "conv": 8,
+        "attention": 4,
+        "self_attention": 4,
+        "cross_attention": 4,
+        "feed_forward": 4,
+        "deep": 3,
+        "shallow": 2,
+        "guidance": 1,
+    },
+    tiny_sdxl: {
+        "conv": 8,
+        "attention": 4,
+        "self_attention": 8,
+        "cross_attention": 8,
+        "feed_forward": 8,
+        "deep": 3,
+        "shallow": 2,
+        "guidance": 1,
+    },
     tiny_dit: {"attention": 3, "feed_forward": 3, "block": 3, "guidance": 1},
     tiny_pixart: {"attention": 3, "cross_attention": 3, "feed_forward": 3, "block": 3, "guidance": 1},
 }
@@ -44,6 +62,14 @@ def test_patterns() -> None:
     found = match_groups(tiny_sd(), {"conv": ["unet.*.resnets.*"], "deep": ["unet.mid_block", "unet.down_blocks.1"]})
     assert len(found["conv"]) == 8
     assert found["deep"] == ("unet.mid_block", "unet.down_blocks.1")
+
+
+def test_of_sites_inside_each_other_a_pattern_takes_the_outermost() -> None:
+    pipe = tiny_sd()
+    groups = default_groups(pipe)
+    assert match_groups(pipe, {"a": ["unet.*.attentions.*"]})["a"] == groups["attention"]
+    assert match_groups(pipe, {"a": ["unet.*.attn2"]})["a"] == groups["cross_attention"]
+    assert match_groups(tiny_dit(), {"a": ["transformer.*"]})["a"] == default_groups(tiny_dit())["block"]
 
 
 def test_unknown_architectures_are_refused_with_what_is_known() -> None:

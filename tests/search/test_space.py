@@ -10,9 +10,17 @@ from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import full_policy, keyframe_policy
 from frdiff_tune.search import Space, load_space, load_study, shipped
 from frdiff_tune.search.grouping import without_nesting
+from tests.pipelines import ROWS
 from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
 
-PIPES: dict[str, Any] = {"stable-diffusion": tiny_sd, "sdxl": tiny_sdxl, "dit": tiny_dit, "pixart": tiny_pixart}
+PIPES: dict[str, Any] = {
+    "stable-diffusion": tiny_sd,
+    "sdxl": tiny_sdxl,
+    "dit": tiny_dit,
+    "pixart": tiny_pixart,
+    "transformer": lambda _: ROWS["SD 3"].make(),
+    "flux": lambda _: ROWS["FLUX text to image"].make(),
+}
 
 
 def draws(space: Space, count: int, seed: int = 0) -> list[dict[str, Any]]:

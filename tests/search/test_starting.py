@@ -6,9 +6,17 @@ import pytest
 
 from frdiff_tune.search import Space, load_space, starting_points
 from frdiff_tune.search.starting import ramp
+from tests.pipelines import ROWS
 from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
 
-PIPES: dict[str, Any] = {"stable-diffusion": tiny_sd, "sdxl": tiny_sdxl, "dit": tiny_dit, "pixart": tiny_pixart}
+PIPES: dict[str, Any] = {
+    "stable-diffusion": tiny_sd,
+    "sdxl": tiny_sdxl,
+    "dit": tiny_dit,
+    "pixart": tiny_pixart,
+    "transformer": lambda _: ROWS["SD 3"].make(),
+    "flux": lambda _: ROWS["FLUX text to image"].make(),
+}
 FAMILIES = {"starting: dense-ends", "known: full", "known: fewer steps", "known: FRDiff", "known: jump"}
 
 
@@ -34,7 +42,7 @@ def test_all_kinds_are_among_the_first_and_none_repeats(name: str) -> None:
         assert again is not None
         assert space.decode(again).digest == policy.digest
         if point.family == "starting: dense-ends":
-            assert policy.variable == "epsilon"
+            assert policy.variable == space.file.forecast.variable[0]
             assert policy.nfe == policy.keyframes.count("1") < 50
             assert policy.keyframes.startswith("111")
             assert policy.keyframes[:25].count("1") >= policy.keyframes[25:].count("1")

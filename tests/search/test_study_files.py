@@ -88,7 +88,7 @@ def test_a_broken_space_is_explained(tmp_path: Path, old: str, new: str, message
 def test_unknown_names_list_the_shipped_ones(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"demo, demo-dit, sdxl, stable-diffusion. Did you mean 'demo'\?"):
         load_study("dmeo")
-    with pytest.raises(SpaceError, match="dit, pixart, sdxl, stable-diffusion"):
+    with pytest.raises(SpaceError, match="dit, flux, pixart, sdxl, stable-diffusion, transformer"):
         load_space("nowhere")
     path = tmp_path / "mine.toml"
     path.write_text(DEMO.replace('name = "stable-diffusion"', 'name = "stabel-diffusion"'), encoding="utf-8")

@@ -11,4 +11,5 @@ class SpatioTemporalUNet(UNet):
         "TemporalResnetBlock": ("temporal_conv", "convolution"),
         "TransformerSpatioTemporalModel": ("attention", "residual"),
     }
+    blocks = ("BasicTransformerBlock", "TemporalBasicTransformerBlock")
     paper_groups = ("conv", "temporal_conv", "attention")
