@@ -9,6 +9,7 @@ from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime.clock import Clock, OnMismatch
 from frdiff_tune.runtime.controlnet import ControlNetPatch
+from frdiff_tune.runtime.entry import Entry
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.runtime.fit import check_places, check_policy
 from frdiff_tune.runtime.holder import Holder, hold, release
@@ -16,7 +17,7 @@ from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.reuse import patch_site
 from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.score import ScorePatch
-from frdiff_tune.runtime.site import COMPONENTS, Denoiser, discover_sites, find_denoisers
+from frdiff_tune.runtime.site import COMPONENTS, discover_sites, find_denoisers
 from frdiff_tune.runtime.solver import build_scheduler, check_scheduler, scheduler_info
 from frdiff_tune.runtime.trace import Trace
 
@@ -39,8 +40,8 @@ class Applied:
         self._sites = {site.name: site for site in discover_sites(pipe)}
         self._scheduler_before = pipe.scheduler
         self._patches: list[Patch] = []
+        self._entries: list[Entry] = []
         self._site_patches: dict[str, dict[str, Patch]] = {}
-        self._scores: list[ScorePatch] = []
         self._schedulers: dict[str, Any] = {}
         self._removed = self._by_hand = False
         hold([denoiser.module for denoiser in self._denoisers.values()], Holder(type(pipe).__name__, pipe.scheduler))
@@ -53,7 +54,9 @@ class Applied:
         self._run = Run(policy)
         self._clock: Clock | None = None
         for denoiser in self._denoisers.values():
-            self._patch_denoiser(denoiser)
+            self._entries.append(Entry(pipe, denoiser, ScorePatch(self._run, denoiser, self._guard, self._enter)))
+            if hasattr(denoiser.module, "cache_context"):
+                self._patches.append(Patch(denoiser.module, "cache_context", self._patch_context))
         if getattr(pipe, CONTROLNET, None) is not None:
             self._patches.append(Patch(pipe.controlnet, "forward", lambda forward: ControlNetPatch(self._run, forward)))
         self._patches.append(Patch(pipe, "save_pretrained", self._patch_save))
@@ -132,6 +135,8 @@ class Applied:
         self._run.reset()
         if self._clock is not None:
             self._clock.remove()
+        for entry in self._entries:
+            entry.remove()
         for patch in [*self._patches, *(patch for parts in self._site_patches.values() for patch in parts.values())]:
             patch.remove()
         if self._clock is not None and self._pipe.scheduler is self._clock.scheduler:
@@ -167,25 +172,17 @@ class Applied:
             self._clock = Clock(self._run, scheduler, self._serves, self._on_mismatch)
         if self._pipe.scheduler is not scheduler:
             _install(self._pipe, scheduler)
-        for score in self._scores:
-            score.prediction = scheduler.config.get("prediction_type", "flow_prediction")
+        for entry in self._entries:
+            entry.settle()
+            entry.score.prediction = scheduler.config.get("prediction_type", "flow_prediction")
         for name in self._modules(policy):
             if name not in self._site_patches:
                 denoiser = self._denoisers[name.partition(".")[0]]
-                self._site_patches[name] = patch_site(self._run, self._sites[name], denoiser.module)
+                self._site_patches[name] = patch_site(self._run.features.states[name], self._sites[name], denoiser.module)
 
     def _modules(self, policy: Policy) -> list[str]:
         """Returns a policy's sites that are modules of a denoiser."""
         return [site for sites in policy.groups.values() for site in sites if site not in (GUIDANCE, CONTROLNET)]
-
-    def _patch_denoiser(self, denoiser: Denoiser) -> None:
-        def patch_score(forward: Callable[..., Any]) -> Callable[..., Any]:
-            self._scores.append(ScorePatch(self._run, denoiser, forward, self._guard, self._enter))
-            return self._scores[-1]
-
-        self._patches.append(Patch(denoiser.module, "forward", patch_score))
-        if hasattr(denoiser.module, "cache_context"):
-            self._patches.append(Patch(denoiser.module, "cache_context", self._patch_context))
 
     def _patch_context(self, cache_context: Callable[..., Any]) -> Callable[..., Any]:
         """Makes the pipeline's name of a pass known to the run."""
@@ -202,7 +199,9 @@ class Applied:
         return patched
 
     def _serves(self, pipe: Any) -> bool:  # noqa: ANN401
-        """Whether a pipeline, perhaps another than ours, holds a denoiser that the policy is on."""
+        """Whether a pipeline, perhaps another than ours, holds a denoiser that the policy is on; stands where it calls it."""
+        for entry in self._entries:
+            entry.settle()
         theirs = [getattr(pipe, component, None) for component in COMPONENTS]
         theirs = [getattr(module, "_orig_mod", module) for module in theirs]
         return any(denoiser.module is module for denoiser in self._denoisers.values() for module in theirs)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from frdiff_tune.runtime.families import CONTROLNET
-from frdiff_tune.runtime.run import Run, map_tensors
+from frdiff_tune.runtime.run import Run
+from frdiff_tune.runtime.tree import map_tensors
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class ControlNetPatch:
         if run.t is None or not run.owns():
             return self.forward(*args, **kwargs)
         known = run.seen_by_controlnet(self._signature(args, kwargs))
-        stored = run.features.get((CONTROLNET, run.key)) if known else None
+        stored = run.features.residuals(run.key) if known else None
         if stored is not None and run.will_jump():
             run.idle_controlnet = True
             return map_tensors(lambda tensor: tensor.new_zeros(()).expand(tensor.shape), stored)
@@ -36,7 +36,7 @@ class ControlNetPatch:
         if run.reuses_controlnet():
             run.note_forced()
         residuals = self.forward(*args, **kwargs)
-        run.features[CONTROLNET, run.key] = residuals
+        run.features.keep_residuals(run.key, residuals)
         run.note_controlnet()
         return residuals
 

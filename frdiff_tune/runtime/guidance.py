@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frdiff_tune.runtime.run import Action, Run, half_of, map_tensors
+from frdiff_tune.runtime.keeping import PLAIN, REUSE
+from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.site import Denoiser
+from frdiff_tune.runtime.tree import half_of, map_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +40,7 @@ class GuidancePair:
     def score(self, x: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Returns the score of a call on sample ``x``, both with shape (batch, channels, ...)."""
         action = self.run.action_of_guidance()
-        if action is None:
+        if action == PLAIN:
             return self.call(args, kwargs)
         family = self.denoiser.family
         if self.run.t == 0 and family.pairs_itself({**dict(zip(self.names, args, strict=False)), **kwargs}, x.shape[0]):
@@ -49,21 +51,21 @@ class GuidancePair:
         return self._batch(action, x, args, kwargs)
 
     def _unconditional(
-        self, action: Action, conditional: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, action: int, conditional: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> "Tensor":
         """Returns the score of the unconditional pass; ``conditional`` is that of the pass before it."""
         run, key = self.run, ("pass", self.run.key)
-        if action is Action.REUSE and key in run.deltas:
+        if action == REUSE and key in run.deltas:
             run.halved = True
             return conditional + run.deltas[key]
         score = self.call(args, kwargs)
         run.deltas[key] = score - conditional
         return score
 
-    def _batch(self, action: Action, x: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
+    def _batch(self, action: int, x: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Returns the scores of a whole batch: a pair, or the conditional pass, or a call without guidance."""
         run, key = self.run, ("batch", self.run.key)
-        if action is Action.REUSE and run.paired and key in run.deltas:
+        if action == REUSE and run.paired and key in run.deltas:
             run.halved = True
             return self._half(run.deltas[key], x, args, kwargs)
         score = self.call(args, kwargs)

@@ -22,6 +22,11 @@ class Patch:
         object.__setattr__(owner, name, self._ours)
 
     @property
+    def name(self) -> str:
+        """The attribute that is replaced."""
+        return self._name
+
+    @property
     def owner(self) -> object:
         """The object whose attribute is replaced."""
         return self._owner

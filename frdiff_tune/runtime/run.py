@@ -1,14 +1,14 @@
 """The state of one run of the pipeline: where it stands, and the tensors that it keeps."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.policy import Policy, StepPlan
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
+from frdiff_tune.runtime.features import Features
+from frdiff_tune.runtime.keeping import PLAIN, REUSE, STORE
 from frdiff_tune.runtime.owner import Owner, present
 from frdiff_tune.runtime.trace import StepTrace, Trace
 
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 Signature = tuple[Any, ...]
 
 
-class Action(Enum):
-    """What a site does when it is called."""
-
-    PLAIN = 0
-    COMPUTE = 1
-    STORE = 2
-    REUSE = 3
-
-
 @dataclass(slots=True)
 class Run:
     """One run: a mutable record that ``reset`` empties; nothing of it survives into the next run.
@@ -38,11 +29,10 @@ class Run:
         t: Current step; None outside a run.
         calls_before: Name of a pass -> network calls by that name since the last tick of the clock.
         context: The pipeline's own name for the present call, from ``cache_context``; empty where it gives none.
-        calling: Whether the patched denoiser is running its network.
         half: While only the conditional half of the batch is computed: whether it is the first one.
         forced: Whether the current call runs in full against the policy.
         levels: Noise level of each step that is walked; known from the first network call on.
-        features: (site, pass) -> what the site stored.
+        features: What the sites have kept.
         scores: Pass -> (step, score) of the last keyframes, newest first.
         deltas: ("batch" or "pass", pass) -> unconditional minus conditional score, of the halves of a batch or of two passes.
         passes: Pass -> score of the network at the present step, of passes that may be the conditional one of a pair.
@@ -60,11 +50,10 @@ class Run:
     t: int | None = None
     calls_before: dict[str, int] = field(default_factory=dict)
     context: str = ""
-    calling: bool = False
     half: bool | None = None
     forced: bool = False
     levels: tuple["Level", ...] = ()
-    features: dict[tuple[str, str], Any] = field(default_factory=dict)
+    features: Features = field(default_factory=Features)
     scores: "dict[str, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
     deltas: dict[tuple[str, str], "Tensor"] = field(default_factory=dict)
     passes: dict[str, "Tensor"] = field(default_factory=dict)
@@ -91,6 +80,7 @@ class Run:
         """Switches to another policy; what was stored is dropped."""
         self.reset()
         self.policy = policy
+        self.features.load(policy)
         self._plan = policy.plan()
         self._group_of = {site: name for name, sites in policy.groups.items() for site in sites}
         self._history = max((len(step.weights) for step in self._plan), default=0)
@@ -98,7 +88,7 @@ class Run:
     def reset(self) -> None:
         """Ends any run and frees all stored tensors; the trace stays."""
         self.t, self.paired = None, None
-        self.calling, self.half, self.forced, self.idle_controlnet = False, None, False, False
+        self.half, self.forced, self.idle_controlnet = None, False, False
         for store in (self.features, self.scores, self.deltas, self.passes, self.signatures):
             store.clear()
 
@@ -171,7 +161,7 @@ class Run:
     def note_controlnet(self) -> None:
         """Writes into the trace that the ControlNet ran, if a group of the policy holds it."""
         if CONTROLNET in self._group_of:
-            self.note_computed(CONTROLNET)
+            self._computed.add(self._group_of[CONTROLNET])
 
     def _open(self) -> None:
         self._calls = 0
@@ -191,31 +181,30 @@ class Run:
         """What the last run did, or the present one up to now."""
         return Trace(tuple(self._steps), self.plain)
 
-    def action(self, site: str) -> Action:
-        """Returns what ``site`` does in the present call."""
-        group = self._group_of.get(site)
-        if group is None or not self.calling or self.owner is None or self.owner.thread != get_ident():
-            return Action.PLAIN
-        if self.forced:
-            return Action.STORE
-        step = self.step
-        if group in step.reuses:
-            return Action.REUSE
-        return Action.STORE if group in step.stores else Action.COMPUTE
-
-    def action_of_guidance(self) -> Action | None:
-        """Returns what the guidance pair does at the present step; None if the policy does not reuse it."""
+    def action_of_guidance(self) -> int:
+        """Returns what the guidance pair does at the present step; plain if the policy does not reuse it."""
         group = self._group_of.get(GUIDANCE)
         if group is None:
-            return None
-        return Action.REUSE if group in self.step.reuses and not self.forced else Action.STORE
+            return PLAIN
+        return REUSE if group in self.step.reuses and not self.forced else STORE
+
+    def open_call(self, component: str) -> None:
+        """Tells the sites of a denoiser what to do in the network call that follows."""
+        reuses = frozenset() if self.forced else self.step.reuses
+        self.features.open(component, self.key, reuses, {}, self.half)
+
+    def close_call(self, component: str) -> None:
+        """Takes what the sites have kept, and notes which groups computed."""
+        self._computed |= self.features.close(component, self.key, self.half)
+        self._calls += 1
+        self.half = None
 
     def _close_guidance(self) -> None:
         """Writes into the trace that the guidance pair ran whole, if a group of the policy holds it."""
         action = self.action_of_guidance()
-        if action is not None and self._calls and not self.halved:
-            self.note_computed(GUIDANCE)
-            self._was_forced |= action is Action.REUSE
+        if action != PLAIN and self._calls and not self.halved:
+            self._computed.add(self._group_of[GUIDANCE])
+            self._was_forced |= action == REUSE
 
     def force(self) -> None:
         """Makes the present call run in full."""
@@ -224,14 +213,6 @@ class Run:
     def note_forced(self) -> None:
         """Writes into the trace that the present step ran more than the policy asked for."""
         self._was_forced = True
-
-    def note_call(self) -> None:
-        """Writes a network call into the trace."""
-        self._calls += 1
-
-    def note_computed(self, site: str) -> None:
-        """Writes into the trace that the group of ``site`` computed."""
-        self._computed.add(self._group_of[site])
 
     def push_score(self, score: "Tensor") -> None:
         """Stores the score of the present step and pass, if any step needs it.
@@ -256,37 +237,10 @@ class Run:
         self.scores.pop(self.key, None)
         for kind in ("batch", "pass"):
             self.deltas.pop((kind, self.key), None)
-        for key in [key for key in self.features if key[1] == self.key and key[0] != CONTROLNET]:
-            del self.features[key]
+        self.features.forget(self.key)
 
     def _tensors(self) -> Iterator["Tensor"]:
-        yield from leaves(list(self.features.values()))
+        yield from self.features.tensors()
         yield from (score for scores in self.scores.values() for _, score in scores)
         yield from self.deltas.values()
 
-
-def half_of(length: int, first: bool) -> slice:
-    """Returns the first or the second half of a batch of ``length`` entries."""
-    return slice(0, length // 2) if first else slice(length // 2, length)
-
-
-def leaves(tree: Any) -> Iterator["Tensor"]:  # noqa: ANN401
-    """Yields the tensors of nested tuples and lists."""
-    if isinstance(tree, (tuple, list)):
-        for part in tree:
-            yield from leaves(part)
-    elif tree is not None:
-        yield tree
-
-
-def map_tensors(function: "Callable[[Tensor], Tensor]", tree: Any) -> Any:  # noqa: ANN401
-    """Applies ``function`` to every tensor of nested tuples, lists and dicts; other values stay."""
-    import torch
-
-    if isinstance(tree, torch.Tensor):
-        return function(tree)
-    if isinstance(tree, dict):
-        return {key: map_tensors(function, part) for key, part in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(map_tensors(function, part) for part in tree)
-    return tree

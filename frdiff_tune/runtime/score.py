@@ -10,6 +10,7 @@ References:
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MismatchError
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 Forward = Callable[..., Any]
 
 
+def _nowhere(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    raise AssertionError("the patch stands nowhere yet")
+
+
 @dataclass(slots=True)
 class ScorePatch:
     """Stands in for the denoiser's forward.
@@ -31,19 +36,21 @@ class ScorePatch:
     Arguments:
         run: The state that it follows.
         denoiser: The network, and how it is called.
-        forward: The denoiser's own forward.
         guard: Called before every call; raises if the pipeline no longer walks the policy's scheduler. Returns whether the
             call belongs to the run.
         enter: Called with the timestep at the first call of a run; raises if the call does not fit the policy.
         prediction: The scheduler's prediction type.
+        forward: The denoiser's own forward, compiled or not.
+        lock: Held during a network call: what sites do is for one call, other threads' calls wait.
     """
 
     run: Run
     denoiser: Denoiser
-    forward: Forward
     guard: Callable[[], bool]
     enter: Callable[[Any], None]
     prediction: str = "epsilon"
+    forward: Forward = _nowhere
+    lock: RLock = field(default_factory=RLock)
     _output_class: type | None = None
     _dtype: Any = None
     _pair: GuidancePair = field(init=False)
@@ -54,6 +61,10 @@ class ScorePatch:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Returns what the denoiser returns: its output class, or a tuple if ``return_dict=False``."""
+        with self.lock:
+            return self._answer(args, kwargs)
+
+    def _answer(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         run, family = self.run, self.denoiser.family
         if not self.guard() or run.t is None:
             return self.forward(*args, **kwargs)
@@ -135,13 +146,10 @@ class ScorePatch:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Runs the network with the sites following the policy."""
-        run = self.run
-        run.calling = True
-        try:
-            output = self.forward(*args, **kwargs)
-        finally:
-            run.calling, run.half = False, None
-        run.note_call()
+        run, component = self.run, self.denoiser.component
+        run.open_call(component)
+        output = self.forward(*args, **kwargs)
+        run.close_call(component)
         if not isinstance(output, tuple):
             self._output_class = type(output)
         score = self.denoiser.family.score(output)

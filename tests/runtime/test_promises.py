@@ -94,7 +94,7 @@ def test_runs_share_nothing(pipe: Any) -> None:
         assert torch.equal(first, again)
         assert torch.allclose(two[0], first[0], atol=1e-4)
         assert not torch.equal(other, first)
-        assert applied._run.features == {}
+        assert list(applied._run._tensors()) == []
         assert applied._run.scores == {}
 
 
@@ -116,7 +116,7 @@ def test_a_broken_off_run_leaves_nothing_behind(pipe: Any, error: type[BaseExcep
         with pytest.raises(error):
             render(applied, pipe)
         handle.remove()
-        assert applied._run.features == {}
+        assert list(applied._run._tensors()) == []
         assert torch.equal(render(applied, pipe), right)
 
 

@@ -1,0 +1,51 @@
+"""Where a pipeline calls its network: outside of what is compiled, so that nothing of a run is compiled into it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from frdiff_tune.runtime.patch import Patch
+from frdiff_tune.runtime.score import ScorePatch
+from frdiff_tune.runtime.site import Denoiser
+
+
+class Entry:
+    """A score patch that stands where the pipeline calls a network, also if that place moves.
+
+    ``torch.compile(network)`` gives the pipeline another object to call, ``network.compile()`` another method. The network's
+    own ``forward`` is what gets compiled, so the patch must not stand there then.
+
+    Arguments:
+        pipe: The pipeline.
+        denoiser: One of its networks.
+        score: The patch, without a place yet.
+    """
+
+    def __init__(self, pipe: Any, denoiser: Denoiser, score: ScorePatch) -> None:  # noqa: ANN401
+        self._pipe, self._denoiser, self.score = pipe, denoiser, score
+        self._patch: Patch | None = None
+
+    def settle(self) -> None:
+        """Moves to where the pipeline calls its network now."""
+        owner, name = self._place()
+        if self._patch is not None and self._patch.owner is owner and self._patch.name == name:
+            return
+        self.remove()
+        self._patch = Patch(owner, name, self._made)
+
+    def remove(self) -> None:
+        """Gives the network back."""
+        if self._patch is not None:
+            self._patch.remove()
+            self._patch = None
+
+    def _made(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        self.score.forward = forward
+        return self.score
+
+    def _place(self) -> tuple[Any, str]:
+        """Returns the object and its method that the pipeline calls."""
+        module = self._denoiser.module
+        held = getattr(self._pipe, self._denoiser.component)
+        if held is not module:
+            return held, "forward"
+        return module, "forward" if module._compiled_call_impl is None else "_compiled_call_impl"

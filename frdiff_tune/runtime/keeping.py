@@ -1,0 +1,51 @@
+"""What a site does in the present network call, and what it keeps: all that the patched modules read and write."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PLAIN, STORE, REUSE = 0, 1, 2
+"""What a site does: as if no policy were on; compute and keep; give back. Plain numbers, which compilers specialise on."""
+
+
+class SiteState:
+    """One site during one network call; between calls it is plain.
+
+    Nothing else of a run is read inside the network, so ``torch.compile`` makes one graph per distinct set of actions.
+
+    Attributes:
+        action: What the site does.
+        nodes: What the last computing steps kept, newest first; set where the site reuses.
+        weights: Weights of ``nodes``, with shape (nodes,) in float32; None gives back the newest as it is.
+        fresh: What the site kept in this call; set where it stores.
+    """
+
+    def __init__(self) -> None:
+        self.action = PLAIN
+        self.nodes: tuple[Any, ...] = ()
+        self.weights: Tensor | None = None
+        self.fresh: Any = None
+
+    def clear(self) -> None:
+        """Makes the site plain again."""
+        self.action, self.nodes, self.weights, self.fresh = PLAIN, (), None, None
+
+    def given(self) -> Any:  # noqa: ANN401
+        """Returns what a site that reuses gives back: the newest node, or the weighted sum of all."""
+        if self.weights is None:
+            return self.nodes[0]
+        return weighted(self.weights, self.nodes)
+
+
+def weighted(weights: "Tensor", nodes: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    """Returns sum_k weights[k] * nodes[k], for tensors and for nested tuples of them, in the tensors' own dtype."""
+    first = nodes[0]
+    if isinstance(first, (tuple, list)):
+        return type(first)(weighted(weights, tuple(node[i] for node in nodes)) for i in range(len(first)))
+    if first is None:
+        return None
+    total = weights[0] * nodes[0]
+    for k in range(1, len(nodes)):
+        total = total + weights[k] * nodes[k]
+    return total.to(first.dtype)

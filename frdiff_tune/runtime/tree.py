@@ -1,0 +1,41 @@
+"""Nested tuples, lists and dicts of tensors, as networks take and return them."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def leaves(tree: Any) -> Iterator["Tensor"]:  # noqa: ANN401
+    """Yields the tensors of nested tuples and lists."""
+    if isinstance(tree, (tuple, list)):
+        for part in tree:
+            yield from leaves(part)
+    elif tree is not None:
+        yield tree
+
+
+def map_tensors(function: "Callable[[Tensor], Tensor]", tree: Any) -> Any:  # noqa: ANN401
+    """Applies ``function`` to every tensor of nested tuples, lists and dicts; other values stay."""
+    import torch
+
+    if isinstance(tree, torch.Tensor):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: map_tensors(function, part) for key, part in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(map_tensors(function, part) for part in tree)
+    return tree
+
+
+def zip_tensors(function: "Callable[[Tensor, Tensor], Tensor]", a: Any, b: Any) -> Any:  # noqa: ANN401
+    """Applies ``function`` to the tensors of two nested tuples of the same form; what is no tensor is the second's."""
+    if isinstance(a, (tuple, list)):
+        return type(a)(zip_tensors(function, x, y) for x, y in zip(a, b, strict=True))
+    return function(a, b) if hasattr(a, "shape") else b
+
+
+def half_of(length: int, first: bool) -> slice:
+    """Returns the first or the second half of a batch of ``length`` entries."""
+    return slice(0, length // 2) if first else slice(length // 2, length)
