@@ -146,12 +146,14 @@ class Policy(Section):
     def resample(self, steps: int, T: int | None = None) -> "Policy":
         """Returns the policy stretched to another walk, as for another step count or another img2img strength.
 
-        Keyframes and masks keep their fractions of the run, lam and forecast weights come from the nearest step of the same
-        kind. What was measured does not hold for it, so it is dropped: ``frdiff-tune check`` measures the result anew.
+        Keyframes and masks keep their fractions of the run and their number, lam and forecast weights come from the nearest
+        step of the same kind: in a longer run the steps between are reused or jumped as the nearest such step was. What was
+        measured does not hold for it, so it is dropped: ``frdiff-tune check`` measures the result anew.
 
         Arguments:
             steps: The new ``num_inference_steps``.
-            T: Steps that the call walks; None: as many as before, times the ratio of the step counts.
+            T: Steps that the call walks; None: as many as before, times the ratio of the step counts. Schedulers that call
+                the network twice per step walk another number: the message that refuses a call names it.
 
         Raises:
             PolicyError: If a number is no whole one from 1 on, or the policy lists its timesteps.

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from frdiff_tune.policy.policy import Policy
 
 Weights = tuple[float, ...]
+RESAMPLED_FROM = "resampled_from"
+"""Key of a policy's provenance: the digest of the one that it was stretched from."""
 
 
 def resampled(policy: "Policy", steps: int, T: int | None) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def resampled(policy: "Policy", steps: int, T: int | None) -> dict[str, Any]:
         "measured": None,
         "machine": None,
         "provenance": Provenance(
-            study=policy.provenance.study if policy.provenance else "", parameters={"resampled_from": policy.digest}
+            study=policy.provenance.study if policy.provenance else "", parameters={RESAMPLED_FROM: policy.digest}
         ),
     }
 

@@ -1,5 +1,6 @@
 """A policy that is on a pipeline: what it has patched, what it runs, and how it is taken off."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -11,8 +12,9 @@ from frdiff_tune.runtime.clock import Clock, OnMismatch
 from frdiff_tune.runtime.controlnet import ControlNetPatch
 from frdiff_tune.runtime.entry import Entry
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
-from frdiff_tune.runtime.fit import check_places, check_policy
+from frdiff_tune.runtime.fit import check_parts, check_places, check_policy
 from frdiff_tune.runtime.holder import Holder, hold, release
+from frdiff_tune.runtime.owner import calling_pipeline
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.reuse import patch_site
 from frdiff_tune.runtime.run import Run
@@ -43,7 +45,9 @@ class Applied:
         self._entries: list[Entry] = []
         self._site_patches: dict[str, dict[str, Patch]] = {}
         self._schedulers: dict[str, Any] = {}
-        self._removed = self._by_hand = False
+        self._removed = False
+        self._parts = {denoiser.component: denoiser.module for denoiser in self._denoisers.values()}
+        self._parts |= {CONTROLNET: pipe.controlnet} if getattr(pipe, CONTROLNET, None) is not None else {}
         hold([denoiser.module for denoiser in self._denoisers.values()], Holder(type(pipe).__name__, pipe.scheduler))
         try:
             check_policy(policy, self._denoisers, self._sites, self._scheduler_before)
@@ -57,7 +61,7 @@ class Applied:
             self._entries.append(Entry(pipe, denoiser, ScorePatch(self._run, denoiser, self._guard, self._enter)))
             if hasattr(denoiser.module, "cache_context"):
                 self._patches.append(Patch(denoiser.module, "cache_context", self._patch_context))
-        if getattr(pipe, CONTROLNET, None) is not None:
+        if CONTROLNET in self._parts:
             self._patches.append(Patch(pipe.controlnet, "forward", lambda forward: ControlNetPatch(self._run, forward)))
         self._patches.append(Patch(pipe, "save_pretrained", self._patch_save))
         self._switch(policy, scheduler)
@@ -73,6 +77,16 @@ class Applied:
         return self._run.trace
 
     @property
+    def step(self) -> int | None:
+        """The step under way; None outside a run."""
+        return self._run.t
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the tensors that are stored now; 0 outside a run."""
+        return self._run.stored_bytes
+
+    @property
     def cache_bytes(self) -> int:
         """Bytes that the last whole run stored at its most."""
         return self._run.held_bytes
@@ -85,11 +99,14 @@ class Applied:
         """
         if self._removed:
             raise MismatchError("`applied` must be on but was removed. Call the pipeline itself, or `apply_policy` again.")
-        kwargs.setdefault("num_inference_steps", self.policy.sampling.num_inference_steps)
+        given = inspect.signature(type(self._pipe).__call__).bind_partial(self._pipe, *args, **kwargs).arguments
+        if given.get("num_inference_steps") is None:
+            kwargs["num_inference_steps"] = self.policy.sampling.num_inference_steps
         try:
             return self._pipe(*args, **kwargs)
         finally:
-            self._run.reset()
+            if not self._run.busy:  # else this call was refused, and the run is another's
+                self._run.reset()
 
     @contextmanager
     def run(self, T: int | None = None) -> Iterator[Self]:
@@ -99,7 +116,7 @@ class Applied:
             T: Steps that the loop walks; None: the policy's.
 
         Raises:
-            MismatchError: If the policy is for another number, or was taken off.
+            MismatchError: If the policy is for another number, or was taken off, or the loop has walked fewer.
         """
         if self._removed:
             raise MismatchError("`applied` must be on but was removed. Call `apply_policy` again.")
@@ -108,12 +125,21 @@ class Applied:
                 f"`T` must be the policy's {self.policy.T} but the loop walks {T}. `policy.resample({T})` stretches it, "
                 f"unmeasured; or tune one for that many steps."
             )
-        self._by_hand = True
+        if self._run.busy:
+            raise MismatchError("`applied.run()` must not begin inside another run. Finish that one first.")
+        self._run.forget_trace()
+        self._run.by_hand = True
         try:
             yield self
         finally:
-            self._by_hand = False
+            self._run.by_hand = False
             self._run.reset()
+        walked = len(self.trace.steps)
+        if walked != self.policy.T and not self.trace.plain:
+            raise MismatchError(
+                f"the loop in `applied.run()` must walk the policy's {self.policy.T} steps, from `scheduler.set_timesteps` to "
+                f"the last `scheduler.step`, but it walked {walked}. What it drew follows the policy only so far."
+            )
 
     def use(self, policy: Policy) -> Self:
         """Switches to another policy without patching anew; stored tensors are dropped.
@@ -123,14 +149,20 @@ class Applied:
         """
         if self._removed:
             raise MismatchError("`applied` must be on but was removed. Call `apply_policy` again.")
+        self._check_idle("`.use(policy)`")
         check_policy(policy, self._denoisers, self._sites, self._scheduler_before)
         self._switch(policy, self._scheduler_of(policy))
         return self
 
     def remove(self) -> None:
-        """Takes the policy off: the pipeline is as it was, and stored tensors are freed."""
+        """Takes the policy off: the pipeline is as it was, and stored tensors are freed.
+
+        Raises:
+            MismatchError: In the middle of a run.
+        """
         if self._removed:
             return
+        self._check_idle("`.remove()`")
         self._removed = True
         self._run.reset()
         if self._clock is not None:
@@ -146,10 +178,16 @@ class Applied:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.remove()
+
+    def _check_idle(self, what: str) -> None:
+        """Refuses a change of solver and rows under a loop that walks them."""
+        if self._run.busy:
+            raise MismatchError(
+                f"{what} must wait for the end of the run, but a call is at step {self._run.t} of {self.policy.T}. "
+                f"Interrupt the call first."
+            )
 
     def _scheduler_of(self, policy: Policy) -> Any:  # noqa: ANN401
         """Returns the scheduler that a policy walks: the user's own object where it is the same."""
@@ -199,9 +237,16 @@ class Applied:
         return patched
 
     def _serves(self, pipe: Any) -> bool:  # noqa: ANN401
-        """Whether a pipeline, perhaps another than ours, holds a denoiser that the policy is on; stands where it calls it."""
-        for entry in self._entries:
-            entry.settle()
+        """Whether a pipeline, perhaps another than ours, holds a denoiser that the policy is on.
+
+        Raises:
+            MismatchError: If ours holds another network than the one that the policy was put on.
+        """
+        if pipe is None or pipe is self._pipe:
+            check_parts(self._pipe, self._parts)
+            for entry in self._entries:
+                entry.settle()
+            return True
         theirs = [getattr(pipe, component, None) for component in COMPONENTS]
         theirs = [getattr(module, "_orig_mod", module) for module in theirs]
         return any(denoiser.module is module for denoiser in self._denoisers.values() for module in theirs)
@@ -209,14 +254,17 @@ class Applied:
     def _release(self) -> None:
         release([denoiser.module for denoiser in self._denoisers.values()])
 
-    def _guard(self) -> bool:
-        """Tells whether a network call belongs to the run.
+    def _guard(self, timestep: Any) -> bool:  # noqa: ANN401
+        """Tells whether a network call at a timestep, None if unknown, belongs to the present step of the run.
 
         Raises:
             MismatchError: If the pipeline's scheduler was swapped: the clock would stand still.
         """
-        if self._removed or self._clock is None or self._pipe.scheduler is self._clock.scheduler:
-            return self._run.owns()
+        assert self._clock is not None
+        if self._pipe.scheduler is self._clock.scheduler:
+            return self._run.owns() and (timestep is None or self._clock.walks(timestep))
+        if self._removed or not (self._run.by_hand or calling_pipeline() is self._pipe):
+            return False
         ours, theirs = type(self._clock.scheduler).__name__, type(self._pipe.scheduler).__name__
         raise MismatchError(
             f"`pipe.scheduler` must stay while a policy is on: the policy walks {ours} but the pipeline now has a {theirs} of "
@@ -226,7 +274,8 @@ class Applied:
     def _enter(self, timestep: Any) -> None:  # noqa: ANN401
         assert self._clock is not None
         check_places(self._denoisers, {name: self._site_patches[name] for name in self._modules(self.policy)})
-        walked = self._run.policy.T if self._by_hand else getattr(self._pipe, "_num_timesteps", None)
+        pipe = calling_pipeline()
+        walked = self.policy.T if pipe is None and self._run.by_hand else getattr(pipe, "_num_timesteps", None)
         self._clock.enter(timestep, walked)
 
     def _patch_save(self, save: Callable[..., Any]) -> Callable[..., Any]:

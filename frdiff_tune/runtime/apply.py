@@ -26,14 +26,16 @@ def apply_policy(
         policy: A policy or the path of its file.
         capture: How the network is launched; only ``"eager"`` as yet.
         on_mismatch: What to do with a call whose step count or walk the policy does not fit: ``"error"`` refuses it;
-            ``"plain"``, for serving, computes every step with one warning, and the trace says why.
+            ``"plain"``, for serving, computes every step (with the policy's solver, if it brings one) with one warning, and
+            the trace says why. Other mistakes, as a replaced module, are refused either way.
 
     Returns:
         The applied policy.
 
     Raises:
         MismatchError: If the policy is for another denoiser, noise schedule or prediction type, names sites that the model
-            does not have, or the denoiser has a policy on already.
+            does not have or weights for a group, or something has a policy on already: denoiser, scheduler, or a cache of
+            diffusers' own.
         PolicyError: If a file cannot be read.
     """
     if capture != "eager":

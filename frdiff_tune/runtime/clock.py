@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
@@ -10,9 +11,13 @@ from frdiff_tune.errors import MismatchError
 from frdiff_tune.runtime.owner import calling_pipeline
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.run import Run
-from frdiff_tune.runtime.variable import noise_levels
+from frdiff_tune.runtime.solver import timesteps_of
+from frdiff_tune.runtime.times import nearest, number, place_of
+from frdiff_tune.runtime.variable import is_flow, noise_levels
 
 OnMismatch = Literal["error", "plain"]
+OWN = ("frdiff_tune", "diffusers", "torch")
+"""Packages between a user's call and the clock."""
 
 
 class Clock:
@@ -21,7 +26,8 @@ class Clock:
     Arguments:
         run: The state that is moved.
         scheduler: The scheduler that the pipeline walks; only this instance is patched.
-        serves: Whether a pipeline holds what the policy is on; others may walk the same scheduler.
+        serves: Whether a pipeline, None for a loop written by hand, holds what the policy is on; others may walk the same
+            scheduler.
         on_mismatch: Whether a call that the policy does not fit is refused, or goes on unaccelerated with one warning.
     """
 
@@ -36,6 +42,8 @@ class Clock:
         self._serves = serves
         self.scheduler = scheduler
         self.on_mismatch = on_mismatch
+        self._start = 0
+        self._times: list[float] | None = None  # of the run under way, from its first network call on
         self._patches = [
             Patch(scheduler, "set_timesteps", self._begin),
             Patch(scheduler, "step", self._tick),
@@ -56,47 +64,65 @@ class Clock:
         Raises:
             MismatchError: If they are not as many as the policy's, as with another img2img strength.
         """
-        times, T = [float(time) for time in self.scheduler.timesteps], self.run.policy.T
-        begin = getattr(self.scheduler, "begin_index", None)
-        if begin is None and timestep is not None:
-            first = float(timestep if not hasattr(timestep, "flatten") else timestep.flatten()[0])
-            begin = min(range(len(times)), key=lambda i: abs(times[i] - first))
-        walked = len(times) - (begin or 0) if walked is None else walked
+        times, T = self.scheduler.timesteps.tolist(), self.run.policy.T
+        begin, first = getattr(self.scheduler, "begin_index", None), None if timestep is None else number(timestep)
+        if begin is None and first is not None:
+            begin = nearest(times, first, None if walked is None else len(times) - walked)
+        rest = len(times) - (begin or 0)
+        walked = rest if walked is None else min(walked, rest)
         if walked != T:
             steps = self.run.policy.sampling.num_inference_steps
             self._refuse(
                 f"`T` must be the number of steps that the call walks: the policy has {T} but the call walks {walked}. "
-                f"Call with the strength that it was made for; `policy.resample({steps}, {walked})` stretches it to this walk, "
-                f"unmeasured; or tune one for it."
+                f"Call as it was made for (strength, `denoising_end`, timesteps); `policy.resample({steps}, {walked})` "
+                f"stretches it to this walk, unmeasured; or tune one for it."
             )
             return
-        start = len(times) - walked if begin is None else begin
-        self.run.levels = noise_levels(self.scheduler, times)[start : start + T]
+        self._start = len(times) - walked if begin is None else begin
+        self._times = times
+        if self.run.policy.variable != "output":
+            self.run.levels = noise_levels(self.scheduler, times)[self._start : self._start + T]
+
+    def walks(self, timestep: Any) -> bool:  # noqa: ANN401
+        """Whether a timestep is that of the present step, as far as can be told without waiting for the device."""
+        if self._times is None or self.run.t is None:
+            return True
+        found, here = place_of(timestep, self.scheduler.timesteps), self._start + self.run.t
+        if found is not None:
+            return found == here or self._times[found] == self._times[here]
+        if hasattr(timestep, "device") and timestep.device.type != "cpu":
+            return True
+        value = number(timestep)
+        return abs(value - self._times[here]) <= 0.01 * abs(self._times[here]) or nearest(self._times, value, here) == here
 
     def _begin(self, set_timesteps: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(set_timesteps)
 
         @functools.wraps(set_timesteps)
         def patched(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-            pipe = calling_pipeline()
-            if pipe is not None and not self._serves(pipe):
+            if not self._serves(calling_pipeline()):
                 set_timesteps(*args, **kwargs)
                 return
             self._check_owner()
             asked = signature.bind(*args, **kwargs).arguments
             timesteps, steps = self.run.policy.sampling.timesteps, self.run.policy.sampling.num_inference_steps
             wanted = _steps(asked)
-            fits = wanted in (None, steps)
+            fits = wanted in (None, steps) and self._own_times(asked)
             if fits and timesteps is not None:
                 kept = {key: value for key, value in asked.items() if key in ("device", "mu")}
                 set_timesteps(timesteps=list(timesteps), **kept)
             elif fits or self.on_mismatch == "plain":
                 set_timesteps(*args, **kwargs)
-            if not fits:
+            if wanted not in (None, steps):
                 self._refuse_steps(wanted, steps)
+            elif not fits:
+                self._refuse_times()
+            elif not (self.run.by_hand or calling_pipeline()):
+                self._give_up("a denoising loop written by hand follows a policy only inside `with applied.run():`.")
             elif len(self.scheduler.timesteps) < self.run.policy.T:
                 self._refuse_length(len(self.scheduler.timesteps))
             else:
+                self._times = None
                 self.run.begin()
 
         return patched
@@ -104,23 +130,44 @@ class Clock:
     def _check_owner(self) -> None:
         """Refuses a pipeline call that begins while another one of the same scheduler is under way."""
         run = self.run
-        if run.t is not None and run.owner is not None and run.owner.running and not run.owns():
+        if run.busy and not run.owns():
             raise MismatchError(
                 f"`pipe` must finish one call before the next begins while a policy is on, but another call is at step {run.t} "
                 f"of {run.policy.T} on the same scheduler. Take turns (a lock around the call), or load a pipeline per thread."
             )
 
-    def _refuse_steps(self, asked: int | None, steps: int) -> None:
+    def _own_times(self, asked: dict[str, Any]) -> bool:
+        """Whether a call asks for the timesteps that the policy was made for, not for a list of the user's own.
+
+        Pipelines of flow-matching models make such lists themselves, so there nothing can be told.
+        """
+        listed, own = asked.get("timesteps"), self.run.policy.sampling.timesteps
+        if listed is not None and own is not None:
+            return [float(time) for time in listed] == list(own)
+        given = listed is not None or asked.get("sigmas") is not None
+        return not given or not hasattr(self.scheduler, "alphas_cumprod") or is_flow(self.scheduler)
+
+    def _refuse_times(self) -> None:
+        self._refuse(
+            "`timesteps` must be those that the policy was made for, but the call lists its own (`timesteps=` or `sigmas=`). "
+            "Leave them out, or put them into the policy: policy.replace(sampling=policy.sampling.model_copy("
+            "update={'timesteps': (...)}))."
+        )
+
+    def _refuse_steps(self, asked: int, steps: int) -> None:
+        T = len(timesteps_of(self.scheduler, asked))
+        stretch = f"{asked}" if T == asked else f"{asked}, {T}"
         self._refuse(
             f"`num_inference_steps` must be the policy's {steps} but the call asks for {asked}. Call "
-            f"`applied(...)`, which passes it, or pipe(..., num_inference_steps={steps}); `policy.resample({asked})` stretches "
-            f"it to that count, unmeasured; or tune one for it. `.remove()` takes this one off."
+            f"`applied(...)`, which passes it, or pipe(..., num_inference_steps={steps}); `policy.resample({stretch})` "
+            f"stretches it to that count, unmeasured; or tune one for it. `.remove()` takes this one off."
         )
 
     def _refuse_length(self, length: int) -> None:
         self._refuse(
             f"`T` must be at most the scheduler's number of timesteps, {length}, but the policy has {self.run.policy.T}. "
-            f"Build a policy for this scheduler and step count."
+            f"`policy.resample({self.run.policy.sampling.num_inference_steps}, {length})` stretches it, unmeasured; or build a "
+            f"policy for this scheduler and step count."
         )
 
     def _refuse(self, message: str) -> None:
@@ -132,17 +179,35 @@ class Clock:
         if self.on_mismatch == "error":
             self.run.reset()
             raise MismatchError(message)
-        self.run.give_up(message)
-        warnings.warn(f"This call runs unaccelerated: {message}", stacklevel=2)
+        self._give_up(message)
+
+    def _give_up(self, why: str) -> None:
+        """Lets the call go on unaccelerated, with a warning at whoever made it."""
+        self.run.give_up(why)
+        warnings.warn(f"This call runs unaccelerated: {why}", stacklevel=_depth())
 
     def _tick(self, step: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(step)
 
         @functools.wraps(step)
         def patched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            given = signature.bind(*args, **kwargs).arguments
+            ours = self.run.t is not None and self.run.owns()
+            if ours and not self.walks(given["timestep"]):
+                self.run.reset()
+                raise MismatchError(
+                    "`scheduler.step` must be called once per step of the walk while a policy is on, but another timestep than "
+                    "the present one was given, as by pipelines that draw a picture in several views. Take the policy off."
+                )
+            if ours and not self.run.calls_before:
+                self.run.reset()
+                raise MismatchError(
+                    "`pipe` must call its network before each `scheduler.step` while a policy is on, but at a step it called "
+                    "none, or one at another timestep. Take the policy off for such pipelines."
+                )
             result = step(*args, **kwargs)
-            if self.run.owns():
-                self.run.tick(signature.bind(*args, **kwargs).arguments["sample"].shape[0])
+            if ours:
+                self.run.tick(given["sample"].shape[0])
             return result
 
         return patched
@@ -155,3 +220,11 @@ def _steps(asked: dict[str, Any]) -> int | None:
         if value is not None:
             return int(value) if name == "num_inference_steps" else len(value)
     return None
+
+
+def _depth() -> int:
+    """Returns how many frames up the first one is that is neither ours nor of diffusers or torch."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OWN:
+        frame, depth = frame.f_back, depth + 1
+    return depth

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
-from frdiff_tune.runtime.keeping import REUSE, STORE, SiteState
+from frdiff_tune.runtime.keeping import REUSE, STORE, SiteState, version
 from frdiff_tune.runtime.tree import half_of, leaves, map_tensors, zip_tensors
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Features:
             del self._nodes[kept]
 
     def open(
-        self, component: str, key: str, reuses: frozenset[str], weights: "Mapping[str, Tensor]", half: bool | None
+        self, component: str, key: str, reuses: frozenset[str], weights: "Mapping[str, Tensor]", half: bool | None, copies: bool
     ) -> None:
         """Tells the sites of a denoiser what to do in the network call that follows.
 
@@ -58,8 +59,10 @@ class Features:
             reuses: Groups that give back; the others compute and keep.
             weights: Group -> weights of what it kept, newest first, with shape (nodes,); others give back the newest.
             half: Which half of the batch is computed, the first one or not; None: all of it.
+            copies: Whether the call writes into what sites keep, so that they copy it.
         """
         for group, site, state in self._sites.get(component, ()):
+            state.copies = copies
             nodes = self._nodes.get((site, key), ())
             if group in reuses:
                 state.action, state.weights = REUSE, weights.get(group)
@@ -77,6 +80,7 @@ class Features:
         for group, site, state in self._sites.get(component, ()):
             if state.action == STORE and state.fresh is not None:
                 computed.add(group)
+                _check_unwritten(site, state)
                 before = self._nodes.get((site, key), ())
                 node = state.fresh if half is None else _joined(before[0], state.fresh, half)
                 self._nodes[site, key] = (node, *before[: self._history[group] - 1])
@@ -94,6 +98,19 @@ class Features:
     def tensors(self) -> Iterator["Tensor"]:
         """Yields all that is kept."""
         yield from leaves(list(self._nodes.values()))
+
+
+def _check_unwritten(site: str, state: SiteState) -> None:
+    """Checks that the network has not written into what a site kept.
+
+    Raises:
+        MismatchError: If it has.
+    """
+    if version(state.fresh) != state.version:
+        raise MismatchError(
+            f"`{site}` must keep what it returns, but the network has written into it since, as FreeU and T2I-Adapters do. "
+            f"Switch that off, or use a policy whose groups leave {site!r} out."
+        )
 
 
 def _cut(node: Any, first: bool) -> Any:  # noqa: ANN401

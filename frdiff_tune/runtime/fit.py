@@ -9,7 +9,7 @@ from frdiff_tune.runtime.families import Site
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.pipeline import model_digest
 from frdiff_tune.runtime.site import Denoiser
-from frdiff_tune.runtime.solver import check_noise
+from frdiff_tune.runtime.solver import check_noise, check_takes_timesteps
 
 
 def check_policy(
@@ -44,11 +44,19 @@ def check_policy(
             f"Load {policy.model.source or 'the model that the policy was tuned for'}, or tune a policy for this one."
         )
     check_noise(policy.sampling.scheduler, scheduler)
+    if policy.sampling.timesteps is not None:
+        check_takes_timesteps(policy.sampling.scheduler)
     missing = [site for names in policy.groups.values() for site in names if site not in sites]
     if missing:
         raise MismatchError(
             f"`policy.groups` must name sites that the model has but {missing[0]!r} is none of its {len(sites)} "
             f"(missing: {len(missing)}). `discover_sites(pipe)` lists them; tune a policy for this model."
+        )
+    strange = next((denoiser for denoiser in denoisers.values() if not denoiser.family.converts), None)
+    if policy.variable != "output" and strange is not None:
+        raise MismatchError(
+            f"`policy.variable` must be 'output' for {type(strange.module).__name__}, of which it is not known how its output "
+            f"relates to noise and sample, but got {policy.variable!r}. Take a policy with variable 'output'."
         )
     grouped = sorted(set(policy.forecast) - {"score"})
     if grouped:
@@ -56,6 +64,25 @@ def check_policy(
             f"`policy.forecast` must name only 'score' as yet but got weights for the groups {grouped}. "
             f"Take them out, or upgrade frdiff-tune."
         )
+
+
+def check_parts(pipe: Any, parts: Mapping[str, Any]) -> None:  # noqa: ANN401
+    """Checks that a pipeline still holds the networks that a policy was put on, compiled or not.
+
+    Arguments:
+        pipe: The pipeline.
+        parts: Its networks when the policy was put on, by component.
+
+    Raises:
+        MismatchError: Naming the component and what stands there now.
+    """
+    for component, module in parts.items():
+        held = getattr(pipe, component, None)
+        if getattr(held, "_orig_mod", held) is not module:
+            raise MismatchError(
+                f"`pipe.{component}` must be the {type(module).__name__} that the policy was put on, but now it is "
+                f"{'none' if held is None else 'another ' + type(held).__name__}. `.remove()`, then `apply_policy` again."
+            )
 
 
 def check_places(denoisers: Mapping[str, Denoiser], patches: Mapping[str, Mapping[str, Patch]]) -> None:

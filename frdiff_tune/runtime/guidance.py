@@ -42,35 +42,33 @@ class GuidancePair:
         action = self.run.action_of_guidance()
         if action == PLAIN:
             return self.call(args, kwargs)
-        family = self.denoiser.family
-        if self.run.t == 0 and family.pairs_itself({**dict(zip(self.names, args, strict=False)), **kwargs}, x.shape[0]):
-            self.run.paired = True
-        conditional = None if self.run.paired else self.run.passes.get(conditional_of(self.run.key))
-        if conditional is not None:
+        run, family = self.run, self.denoiser.family
+        if run.t == 0 and family.pairs_itself({**dict(zip(self.names, args, strict=False)), **kwargs}, x.shape[0]):
+            run.pairs_itself = run.paired[run.key] = True
+        other = conditional_of(run.key)
+        conditional = None if run.paired.get(other) or run.paired.get(run.key) else run.passes.get(other)
+        if conditional is not None and conditional.shape[0] == x.shape[0]:
             return self._unconditional(action, conditional, args, kwargs)
         return self._batch(action, x, args, kwargs)
 
-    def _unconditional(
-        self, action: int, conditional: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> "Tensor":
+    def _unconditional(self, action: int, conditional: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Returns the score of the unconditional pass; ``conditional`` is that of the pass before it."""
         run, key = self.run, ("pass", self.run.key)
         if action == REUSE and key in run.deltas:
-            run.halved = True
             return conditional + run.deltas[key]
         score = self.call(args, kwargs)
         run.deltas[key] = score - conditional
+        run.whole_pair = True
         return score
 
     def _batch(self, action: int, x: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Returns the scores of a whole batch: a pair, or the conditional pass, or a call without guidance."""
         run, key = self.run, ("batch", self.run.key)
-        if action == REUSE and run.paired and key in run.deltas:
-            run.halved = True
+        if action == REUSE and run.paired.get(run.key) and key in run.deltas:
             return self._half(run.deltas[key], x, args, kwargs)
         score = self.call(args, kwargs)
         run.passes[run.key] = score
-        if x.shape[0] % 2 == 0 and run.paired is not False:
+        if x.shape[0] % 2 == 0 and run.paired.get(run.key, True):
             first, second = score.chunk(2)
             run.deltas[key] = second - first if self.denoiser.family.conditional_first else first - second
         return score
@@ -89,8 +87,8 @@ class GuidancePair:
 def conditional_of(key: str) -> str:
     """Returns the conditional pass that belongs to an unconditional one, empty if it is none.
 
-    Where a pipeline names its passes, their names tell; where it does not, the conditional one comes first, as in all
-    pipelines of diffusers.
+    Where a pipeline names its passes, their names tell; where it does not, the conditional one comes first, as in every
+    pipeline of diffusers that has separate passes.
     """
     if "uncond" in key:
         return key.replace("uncond", "cond")

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from frdiff_tune.runtime.tree import leaves
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -19,6 +21,8 @@ class SiteState:
         nodes: What the last computing steps kept, newest first; set where the site reuses.
         weights: Weights of ``nodes``, with shape (nodes,) in float32; None gives back the newest as it is.
         fresh: What the site kept in this call; set where it stores.
+        version: How often ``fresh`` had been written to when it was kept; what it is now tells of changes in place.
+        copies: Whether what is kept and given back is copied, because the network writes into it.
     """
 
     def __init__(self) -> None:
@@ -26,6 +30,8 @@ class SiteState:
         self.nodes: tuple[Any, ...] = ()
         self.weights: Tensor | None = None
         self.fresh: Any = None
+        self.version = 0
+        self.copies = False
 
     def clear(self) -> None:
         """Makes the site plain again."""
@@ -49,3 +55,8 @@ def weighted(weights: "Tensor", nodes: tuple[Any, ...]) -> Any:  # noqa: ANN401
     for k in range(1, len(nodes)):
         total = total + weights[k] * nodes[k]
     return total.to(first.dtype)
+
+
+def version(tree: Any) -> int:  # noqa: ANN401
+    """Returns how often the tensors of a tree have been written to; 0 where torch does not count (inference mode)."""
+    return sum(0 if tensor.is_inference() else tensor._version for tensor in leaves(tree))

@@ -11,23 +11,28 @@ _IS_PIPELINE: dict[Any, bool] = {}
 """Code object -> whether it is the ``__call__`` of a pipeline."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Owner:
     """A pipeline call that is under way, or a loop written by hand.
 
     Arguments:
         thread: Where it runs.
-        frame: Identity of the frame of the pipeline's ``__call__``; 0 for a loop written by hand.
+        frame: The frame of the pipeline's ``__call__``, held so that no later one can be taken for it; None for a loop
+            written by hand.
     """
 
     thread: int
-    frame: int
+    frame: FrameType | None
+
+    def is_(self, other: "Owner") -> bool:
+        """Whether both are the same call."""
+        return self.thread == other.thread and self.frame is other.frame
 
     @property
     def running(self) -> bool:
         """Whether the call has not returned yet; a loop written by hand tells nobody, so it counts as over."""
         frame = sys._current_frames().get(self.thread)
-        return self.frame != 0 and any(id(found) == self.frame for found in _pipelines(frame))
+        return self.frame is not None and any(found is self.frame for found in _pipelines(frame))
 
 
 def calling_pipeline() -> Any:  # noqa: ANN401
@@ -38,8 +43,7 @@ def calling_pipeline() -> Any:  # noqa: ANN401
 
 def present() -> Owner:
     """Returns the innermost pipeline call around this one."""
-    frame = next(_pipelines(sys._getframe(1)), None)
-    return Owner(threading.get_ident(), 0 if frame is None else id(frame))
+    return Owner(threading.get_ident(), next(_pipelines(sys._getframe(1)), None))
 
 
 def _pipelines(frame: FrameType | None) -> Iterator[FrameType]:

@@ -8,9 +8,11 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from frdiff_tune.errors import MismatchError
 from frdiff_tune.runtime.families import Site
-from frdiff_tune.runtime.keeping import PLAIN, REUSE, STORE, SiteState
+from frdiff_tune.runtime.keeping import PLAIN, REUSE, SiteState, version
 from frdiff_tune.runtime.patch import Patch
+from frdiff_tune.runtime.tree import map_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,6 +22,9 @@ Streams = dict[str, Any]
 """Name of an argument -> its tensor, in the order of the module's results."""
 Take = Callable[[Any, Streams], Any]
 Give = Callable[[Any, Streams], Any]
+REGISTERED_OTHERWISE = (
+    "diffusers registers this block otherwise than it works. Use a policy whose groups leave whole blocks of this network out."
+)
 Make = Callable[[SiteState, Site, Any], Patch]
 
 
@@ -32,7 +37,7 @@ def patch_site(state: SiteState, site: Site, denoiser: "nn.Module") -> dict[str,
         denoiser: The network that holds it.
 
     Raises:
-        AssertionError: For the guidance pair, which is no module.
+        AssertionError: For the guidance pair and the ControlNet, which are no modules of the denoiser.
     """
     path = site.name.partition(".")[2]
     make: dict[str, Make]
@@ -96,6 +101,8 @@ def _site(state: SiteState, site: Site, forward: Forward, take: Take, give: Give
         take: (output, the inputs that it continues) -> what is stored.
         give: (what was stored, those inputs) -> output.
     """
+    import torch
+
     names = list(inspect.signature(forward).parameters)
     streams = site.streams
 
@@ -104,10 +111,17 @@ def _site(state: SiteState, site: Site, forward: Forward, take: Take, give: Give
             return forward(*args, **kwargs)
         inputs = {name: _argument(name, names, args, kwargs) for name in streams}
         if state.action == REUSE:
-            return give(state.given(), inputs)
+            return give(_copied(state.given()) if state.copies else state.given(), inputs)
+        if state.fresh is not None:
+            raise MismatchError(
+                f"`{site.name}` must be called once per network call but was called again, as with chunked feed-forward. "
+                f"Call `disable_forward_chunking()` on the network, or use a policy whose groups leave it out."
+            )
         output = forward(*args, **kwargs)
-        if state.action == STORE:
-            state.fresh = take(output, inputs)
+        taken = take(output, inputs)
+        state.fresh = _copied(taken) if state.copies else taken
+        if not torch.compiler.is_compiling():
+            state.version = version(state.fresh)
         return output
 
     return patched
@@ -121,16 +135,35 @@ def _argument(name: str, names: list[str], args: tuple[Any, ...], kwargs: dict[s
     return args[place] if place < len(args) else None
 
 
+def _copied(tree: Any) -> Any:  # noqa: ANN401
+    return map_tensors(lambda tensor: tensor.clone(), tree)
+
+
 def _as_it_is(value: Any, inputs: Streams) -> Any:  # noqa: ANN401
     return value
 
 
 def _take_residual(output: Any, inputs: Streams) -> Any:  # noqa: ANN401
-    """Returns output minus input, of every stream where the module gives a tuple; a stream that ends there is None."""
+    """Returns output minus input, of every stream where the module gives a tuple; a stream that ends there is None.
+
+    Raises:
+        MismatchError: If a result does not have its input's shape.
+    """
     if hasattr(output, "shape"):
-        return output - _picture(inputs)
-    streams = [_picture(inputs)] if len(output) == 1 else inputs.values()
-    return tuple(part if part is None else part - x for part, x in zip(output, streams, strict=True))
+        return _minus(output, _picture(inputs))
+    streams = [_picture(inputs)] if len(output) == 1 else list(inputs.values())
+    if len(streams) != len(output):
+        raise MismatchError(f"a block must return {len(streams)} results but gave {len(output)}. {REGISTERED_OTHERWISE}")
+    return tuple(part if part is None else _minus(part, x) for part, x in zip(output, streams, strict=True))
+
+
+def _minus(output: "Tensor", x: "Tensor") -> "Tensor":
+    if output.shape != x.shape:
+        raise MismatchError(
+            f"a block's result must have its input's shape, but {tuple(x.shape)} became {tuple(output.shape)}. "
+            f"{REGISTERED_OTHERWISE}"
+        )
+    return output - x
 
 
 def _give_residual(stored: Any, inputs: Streams) -> Any:  # noqa: ANN401

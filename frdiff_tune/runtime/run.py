@@ -36,12 +36,14 @@ class Run:
         scores: Pass -> (step, score) of the last keyframes, newest first.
         deltas: ("batch" or "pass", pass) -> unconditional minus conditional score, of the halves of a batch or of two passes.
         passes: Pass -> score of the network at the present step, of passes that may be the conditional one of a pair.
-        halved: Whether the present step reused the guidance pair.
         signatures: Pass -> step, and denoiser, shape, dtype and device of the sample, when it last ran.
         idle_controlnet: Whether the ControlNet was not run for the present pass, because the denoiser will not be.
-        paired: Whether a batch is a guidance pair; None until the first tick tells.
-        batch: Samples of the last network call.
+        paired: Pass -> whether its batch was a guidance pair at the step before.
+        pairs_itself: Whether the solver walks a guidance pair as it is.
+        batches: Pass -> samples of its call at the present step.
+        whole_pair: Whether both halves of a guidance pair ran at the present step.
         held_bytes: Bytes that the last whole run stored at its most.
+        by_hand: Whether a denoising loop written by hand is under way; it stays when a run is reset.
         owner: The pipeline call that the run belongs to.
         plain: Why the present or last run goes unaccelerated; empty if it follows the policy.
     """
@@ -57,12 +59,14 @@ class Run:
     scores: "dict[str, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
     deltas: dict[tuple[str, str], "Tensor"] = field(default_factory=dict)
     passes: dict[str, "Tensor"] = field(default_factory=dict)
-    halved: bool = False
     signatures: dict[str, tuple[int, Signature]] = field(default_factory=dict)
     idle_controlnet: bool = False
-    paired: bool | None = None
-    batch: int = 0
+    paired: dict[str, bool] = field(default_factory=dict)
+    pairs_itself: bool = False
+    batches: dict[str, int] = field(default_factory=dict)
+    whole_pair: bool = False
     held_bytes: int = 0
+    by_hand: bool = False
     owner: Owner | None = None
     plain: str = ""
     _plan: tuple[StepPlan, ...] = ()
@@ -87,9 +91,9 @@ class Run:
 
     def reset(self) -> None:
         """Ends any run and frees all stored tensors; the trace stays."""
-        self.t, self.paired = None, None
+        self.t, self.owner, self.pairs_itself = None, None, False
         self.half, self.forced, self.idle_controlnet = None, False, False
-        for store in (self.features, self.scores, self.deltas, self.passes, self.signatures):
+        for store in (self.features, self.scores, self.deltas, self.passes, self.signatures, self.paired, self.batches):
             store.clear()
 
     def begin(self) -> None:
@@ -100,6 +104,11 @@ class Run:
         self.t = 0
         self._open()
 
+    def forget_trace(self) -> None:
+        """Drops what is known of the last run."""
+        self._steps.clear()
+        self.plain = ""
+
     def give_up(self, why: str) -> None:
         """Lets the present call go on unaccelerated; ``why`` stands in the trace."""
         self.reset()
@@ -108,21 +117,23 @@ class Run:
 
     def owns(self) -> bool:
         """Whether the present network call belongs to the run that is under way."""
-        return self.owner == present()
+        return self.owner is not None and self.owner.is_(present())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call, or a loop written by hand, is in the middle of a run."""
+        return self.t is not None and (self.by_hand or (self.owner is not None and self.owner.running))
 
     def tick(self, batch: int) -> None:
         """Moves to the next step; ``batch`` is the number of samples that the solver walks."""
         if self.t is None:
             return
-        if self.paired is None:
-            self.paired = self.batch == 2 * batch
-            self.deltas = {key: delta for key, delta in self.deltas.items() if self.paired or key[0] == "pass"}
-        self._close_guidance()
+        self._close_guidance(batch)
         self._steps.append(StepTrace(self.t, self._calls, frozenset(self._computed), self._was_forced))
         self.t += 1
         self._open()
         if self.t == len(self._plan):
-            self.held_bytes = sum(t.numel() * t.element_size() for t in self._tensors())
+            self.held_bytes = self.stored_bytes
             self.reset()
 
     @property
@@ -168,7 +179,8 @@ class Run:
         self.calls_before.clear()
         self._computed.clear()
         self.passes.clear()
-        self._was_forced = self.halved = False
+        self.batches.clear()
+        self._was_forced = self.whole_pair = False
 
     @property
     def step(self) -> StepPlan:
@@ -188,10 +200,15 @@ class Run:
             return PLAIN
         return REUSE if group in self.step.reuses and not self.forced else STORE
 
-    def open_call(self, component: str) -> None:
-        """Tells the sites of a denoiser what to do in the network call that follows."""
+    def open_call(self, component: str, copies: bool) -> None:
+        """Tells the sites of a denoiser what to do in the network call that follows.
+
+        Arguments:
+            component: The denoiser.
+            copies: Whether the call writes into what sites keep.
+        """
         reuses = frozenset() if self.forced else self.step.reuses
-        self.features.open(component, self.key, reuses, {}, self.half)
+        self.features.open(component, self.key, reuses, {}, self.half, copies)
 
     def close_call(self, component: str) -> None:
         """Takes what the sites have kept, and notes which groups computed."""
@@ -199,10 +216,18 @@ class Run:
         self._calls += 1
         self.half = None
 
-    def _close_guidance(self) -> None:
-        """Writes into the trace that the guidance pair ran whole, if a group of the policy holds it."""
+    def _close_guidance(self, batch: int) -> None:
+        """Finds which passes are guidance pairs, and writes into the trace whether one ran whole.
+
+        Arguments:
+            batch: Samples that the solver walks.
+        """
+        for key, samples in self.batches.items():
+            self.paired[key] = self.pairs_itself or samples == 2 * batch
+        self.deltas = {key: delta for key, delta in self.deltas.items() if key[0] == "pass" or self.paired.get(key[1], True)}
         action = self.action_of_guidance()
-        if action != PLAIN and self._calls and not self.halved:
+        whole = self.whole_pair or any(self.paired[key] for key in self.passes)
+        if action != PLAIN and whole:
             self._computed.add(self._group_of[GUIDANCE])
             self._was_forced |= action == REUSE
 
@@ -235,12 +260,17 @@ class Run:
     def forget_pass(self) -> None:
         """Drops all that the present pass stored: its shape has changed, or it did not run at the step before."""
         self.scores.pop(self.key, None)
+        self.paired.pop(self.key, None)
         for kind in ("batch", "pass"):
             self.deltas.pop((kind, self.key), None)
         self.features.forget(self.key)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the tensors that are stored now."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self._tensors())
 
     def _tensors(self) -> Iterator["Tensor"]:
         yield from self.features.tensors()
         yield from (score for scores in self.scores.values() for _, score in scores)
         yield from self.deltas.values()
-

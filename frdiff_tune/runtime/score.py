@@ -36,8 +36,8 @@ class ScorePatch:
     Arguments:
         run: The state that it follows.
         denoiser: The network, and how it is called.
-        guard: Called before every call; raises if the pipeline no longer walks the policy's scheduler. Returns whether the
-            call belongs to the run.
+        guard: Called with the timestep, or None, before every call; raises if the pipeline no longer walks the policy's
+            scheduler. Returns whether the call belongs to the run.
         enter: Called with the timestep at the first call of a run; raises if the call does not fit the policy.
         prediction: The scheduler's prediction type.
         forward: The denoiser's own forward, compiled or not.
@@ -46,12 +46,13 @@ class ScorePatch:
 
     run: Run
     denoiser: Denoiser
-    guard: Callable[[], bool]
+    guard: Callable[[Any], bool]
     enter: Callable[[Any], None]
     prediction: str = "epsilon"
     forward: Forward = _nowhere
     lock: RLock = field(default_factory=RLock)
-    _output_class: type | None = None
+    _forms: dict[bool, type | None] = field(default_factory=dict)
+    _rest: tuple[Any, ...] = ()
     _dtype: Any = None
     _pair: GuidancePair = field(init=False)
 
@@ -64,14 +65,26 @@ class ScorePatch:
         with self.lock:
             return self._answer(args, kwargs)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:  # noqa: ANN401
+        """Refuses to be copied: the copy's modules would compute with the original's.
+
+        Raises:
+            MismatchError: Always.
+        """
+        raise MismatchError(
+            f"`pipe` must have no policy on while its {type(self.denoiser.module).__name__} is copied. "
+            f"`.remove()` the policy first, and apply it to the copy as well; `pipe.save_pretrained` works with it on."
+        )
+
     def _answer(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         run, family = self.run, self.denoiser.family
-        if not self.guard() or run.t is None:
+        timestep = family.timestep(args, kwargs) if family.raw_timestep else None
+        if not self.guard(timestep) or run.t is None:
             return self.forward(*args, **kwargs)
         x = family.sample(args, kwargs)
         try:
             if run.t == 0 and not run.calls_before:
-                self.enter(family.timestep(args, kwargs) if family.raw_timestep else None)
+                self.enter(timestep)
             if run.t is None:  # the policy does not fit the call, which goes on without it
                 return self.forward(*args, **kwargs)
             score = self._score(x, args, kwargs)
@@ -79,17 +92,14 @@ class ScorePatch:
             run.reset()
             raise
         run.end_pass()
-        given = family.sample_of(score, x)
-        if kwargs.get("return_dict") is False or self._output_class is None:
-            return (given,)
-        return self._output_class(sample=given)
+        return self._wrapped(family.sample_of(score, x), kwargs.get("return_dict") is not False)
 
     def _score(self, x: "Tensor", args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Returns the step's score, with the shape of the denoiser's output."""
         run = self.run
         self._check_shape(x)
         step = run.step
-        run.batch = x.shape[0]
+        run.batches[run.key] = x.shape[0]
         if not step.calls and not run.forced:
             return self._jump(x)
         score = self._pair.score(x, args, kwargs)
@@ -128,17 +138,19 @@ class ScorePatch:
 
     def _to_variable(self, score: "Tensor", x: "Tensor") -> "Tensor":
         """Returns a score in the policy's variable."""
-        run, sign = self.run, self.denoiser.family.sign
+        run, family = self.run, self.denoiser.family
         if run.policy.variable == "output":
             return score
-        return to_variable(score * sign, x, run.policy.variable, self.prediction, run.levels[run.step.t])
+        level = run.levels[run.step.t]
+        return to_variable(score * family.sign, x, run.policy.variable, self.prediction, level, family.channels)
 
     def _from_variable(self, z: "Tensor", x: "Tensor") -> "Tensor":
         """Returns the score that a value of the policy's variable stands for."""
-        run, sign = self.run, self.denoiser.family.sign
+        run, family = self.run, self.denoiser.family
         if run.policy.variable == "output":
             return z
-        return from_variable(z, x, run.policy.variable, self.prediction, run.levels[run.step.t]) * sign
+        level = run.levels[run.step.t]
+        return from_variable(z, x, run.policy.variable, self.prediction, level, family.channels) * family.sign
 
     def _mix(self, score: "Tensor", jump: "Tensor", lam: float) -> "Tensor":
         """Returns lam * score + (1 - lam) * jump."""
@@ -147,11 +159,28 @@ class ScorePatch:
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Runs the network with the sites following the policy."""
         run, component = self.run, self.denoiser.component
-        run.open_call(component)
+        run.open_call(component, self.denoiser.family.writes_in_place(self.denoiser.module, kwargs))
         output = self.forward(*args, **kwargs)
         run.close_call(component)
-        if not isinstance(output, tuple):
-            self._output_class = type(output)
+        as_class = kwargs.get("return_dict") is not False
+        if isinstance(output, tuple):
+            self._forms[as_class], self._rest = None, output[1:]
+        else:
+            self._forms[as_class], first = type(output), next(iter(output))
+            self._rest = tuple((key, value) for key, value in output.items() if key != first)
         score = self.denoiser.family.score(output)
         self._dtype = score.dtype
         return score
+
+    def _wrapped(self, given: Any, as_class: bool) -> Any:  # noqa: ANN401
+        """Returns a score in the form of the network's own output, with whatever else the last call returned."""
+        rest, self._rest = self._rest, ()
+        form = self._forms[as_class] if as_class in self._forms else _usual(as_class)
+        return (given, *rest) if form is None else form(given, **dict(rest))
+
+
+def _usual(as_class: bool) -> type | None:
+    """Returns the form of an answer that the network itself has not given in this form yet; None for a tuple."""
+    from diffusers.models.modeling_outputs import Transformer2DModelOutput
+
+    return Transformer2DModelOutput if as_class else None

@@ -36,10 +36,6 @@ class Denoiser:
         """Its sites."""
         return self.family.sites(self.module, self.component)
 
-    def module_of(self, site: str) -> "nn.Module":
-        """Returns the module at a site of it."""
-        return self.module.get_submodule(site.partition(".")[2])
-
 
 def find_denoisers(pipe: Any) -> tuple[Denoiser, ...]:  # noqa: ANN401
     """Returns the networks that ``pipe`` calls at its steps: one, or two that take turns (Wan 2.2).
@@ -91,6 +87,8 @@ def discover_sites(pipe: Any) -> tuple[Site, ...]:  # noqa: ANN401
     controlnet = getattr(pipe, CONTROLNET, None)
     if controlnet is not None:
         sites = (*sites, Site(CONTROLNET, CONTROLNET, "controlnet", type(controlnet).__name__))
+    if hasattr(type(pipe), "pag_scale"):  # perturbed-attention guidance runs other halves, or thirds, in one batch
+        return sites
     return (*sites, Site(GUIDANCE, GUIDANCE, "guidance", type(denoisers[0].module).__name__))
 
 

@@ -3,7 +3,7 @@
 import inspect
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from frdiff_tune.errors import MismatchError
@@ -18,10 +18,11 @@ NOISE_KEYS: dict[str, object] = {
     "trained_betas": None,
     "prediction_type": None,
     "rescale_betas_zero_snr": False,
-    "shift": None,
-    "use_dynamic_shifting": False,
 }
 """What of a scheduler's configuration belongs to the model, with the value of a scheduler that lacks the key."""
+
+FLOW_KEYS: dict[str, object] = {"num_train_timesteps": None, "use_dynamic_shifting": False}
+"""The same for solvers of flow matching, beside the shift."""
 
 UNSCALED_PIPELINES = ("DDPMPipeline", "DDIMPipeline", "DiTPipeline", "LDMTextToImagePipeline")
 """Pipelines that start from noise of variance 1 whatever ``init_noise_sigma`` says."""
@@ -67,6 +68,19 @@ def build_scheduler(info: SchedulerInfo) -> Any:  # noqa: ANN401
     return scheduler_class(info.name).from_config(config)
 
 
+def check_takes_timesteps(info: SchedulerInfo) -> None:
+    """Checks that a solver can walk timesteps that a policy lists.
+
+    Raises:
+        MismatchError: If it knows only its own.
+    """
+    if "timesteps" not in inspect.signature(scheduler_class(info.name).set_timesteps).parameters:
+        raise MismatchError(
+            f"`sampling.timesteps` must be null for {info.name}, which walks only timesteps of its own. Take them out of the "
+            f"policy, or give it a solver that takes a list, as DPMSolverMultistepScheduler."
+        )
+
+
 def make_scheduler(pipe: Any, name: str, **options: Any) -> Any:  # noqa: ANN401
     """Returns another solver for the pipeline's model, its noise schedule and prediction type kept.
 
@@ -84,8 +98,7 @@ def make_scheduler(pipe: Any, name: str, **options: Any) -> Any:  # noqa: ANN401
         if key not in known:
             raise MismatchError(f"`{name}` must have an option {key!r} but its options are {sorted(known - {'self'})}.")
     config = own_scheduler(pipe).config
-    noise = {key: config[key] for key in NOISE_KEYS if key in config and key in known}  # else the class's own defaults win
-    scheduler = cls.from_config(config, **{**noise, **options})
+    scheduler = cls.from_config(config, **{**_adopted(config, known), **options})
     check_scheduler(pipe, scheduler)
     return scheduler
 
@@ -136,13 +149,34 @@ def check_noise(info: SchedulerInfo, scheduler: Any) -> None:  # noqa: ANN401
         MismatchError: Naming both sides of the first difference.
     """
     own = scheduler_info(scheduler)
-    for key, missing in NOISE_KEYS.items():
-        theirs, ours = info.config.get(key, missing), own.config.get(key, missing)
-        if theirs != ours:
+    theirs, ours = _noise(info), _noise(own)
+    for key in {**theirs, **ours}:
+        if theirs.get(key) != ours.get(key):
             raise MismatchError(
-                f"`{key}` must be the model's: {info.name} of the policy has {theirs!r} but the pipeline's {own.name} has "
-                f"{ours!r}. Tune a policy for this model, or load the pipeline with the scheduler that it was trained for."
+                f"`{key}` must be the model's: {info.name} of the policy has {theirs.get(key)!r} but the pipeline's {own.name} "
+                f"has {ours.get(key)!r}. Tune a policy for this model, or load the pipeline with the scheduler that it was "
+                f"trained for."
             )
+
+
+def _noise(info: SchedulerInfo) -> dict[str, Any]:
+    """Returns what of a scheduler belongs to the model; solvers of flow matching call the same things by other names."""
+    config = info.config
+    if "FlowMatch" in info.name or config.get("use_flow_sigmas"):
+        flow = {key: config.get(key, missing) for key, missing in FLOW_KEYS.items()}
+        return {**flow, "prediction_type": "flow_prediction", "shift": config.get("shift", config.get("flow_shift", 1.0))}
+    return {key: config.get(key, missing) for key, missing in NOISE_KEYS.items()}
+
+
+def _adopted(config: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    """Returns the model's part of a scheduler's configuration under the names that another class has for it."""
+    noise = {key: config[key] for key in NOISE_KEYS if key in config and key in known}  # else the class's own defaults win
+    shift = config.get("shift", config.get("flow_shift"))
+    if shift is None:
+        return noise
+    if "use_flow_sigmas" in known and ("shift" in config or config.get("use_flow_sigmas")):
+        return {**noise, "use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": shift}
+    return {**noise, "shift": shift} if "shift" in known else noise
 
 
 def walk(scheduler: Any, steps: int) -> list[float]:  # noqa: ANN401

@@ -8,11 +8,13 @@ if TYPE_CHECKING:
 
 
 def leaves(tree: Any) -> Iterator["Tensor"]:  # noqa: ANN401
-    """Yields the tensors of nested tuples and lists."""
+    """Yields the tensors of nested tuples, lists and dicts."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
     if isinstance(tree, (tuple, list)):
         for part in tree:
             yield from leaves(part)
-    elif tree is not None:
+    elif hasattr(tree, "shape"):
         yield tree
 
 
@@ -23,14 +25,18 @@ def map_tensors(function: "Callable[[Tensor], Tensor]", tree: Any) -> Any:  # no
     if isinstance(tree, torch.Tensor):
         return function(tree)
     if isinstance(tree, dict):
-        return {key: map_tensors(function, part) for key, part in tree.items()}
+        mapped = {key: map_tensors(function, part) for key, part in tree.items()}
+        return mapped if type(tree) is dict else type(tree)(**mapped)
     if isinstance(tree, (tuple, list)):
         return type(tree)(map_tensors(function, part) for part in tree)
     return tree
 
 
 def zip_tensors(function: "Callable[[Tensor, Tensor], Tensor]", a: Any, b: Any) -> Any:  # noqa: ANN401
-    """Applies ``function`` to the tensors of two nested tuples of the same form; what is no tensor is the second's."""
+    """Applies ``function`` to the tensors of two nested structures of the same form; what is no tensor is the second's."""
+    if isinstance(a, dict):
+        zipped = {key: zip_tensors(function, a[key], b[key]) for key in a}
+        return zipped if type(a) is dict else type(a)(**zipped)
     if isinstance(a, (tuple, list)):
         return type(a)(zip_tensors(function, x, y) for x, y in zip(a, b, strict=True))
     return function(a, b) if hasattr(a, "shape") else b

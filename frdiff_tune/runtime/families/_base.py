@@ -63,8 +63,10 @@ class Family(ABC):
         sample_argument: Name of the noisy sample among the denoiser's arguments; it is the first one.
         paper_groups: The groups that FRDiff reuses.
         conditional_first: Whether guidance in one batch puts the conditional half first.
-        sign: What the pipeline multiplies the network's output by before the solver sees it.
-        raw_timestep: Whether the network is called with the scheduler's own timestep, not with a fraction of the run.
+        sign: -1 where the network predicts the sample minus the noise, and the solver wants the noise minus the sample.
+        raw_timestep: Whether the network is called with the scheduler's own timestep, not with a multiple of it.
+        channels: Dimension of sample and score that counts channels.
+        converts: Whether it is known how the output relates to noise and sample.
         listed: Names of arguments that are lists with an entry per sample.
     """
 
@@ -73,6 +75,8 @@ class Family(ABC):
     conditional_first: ClassVar[bool] = False
     sign: ClassVar[int] = 1
     raw_timestep: ClassVar[bool] = True
+    channels: ClassVar[int] = 1
+    converts: ClassVar[bool] = True
     listed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -81,6 +85,10 @@ class Family(ABC):
 
     def pairs_itself(self, arguments: dict[str, Any], batch: int) -> bool:
         """Whether a call of ``batch`` samples is a guidance pair although the solver walks it as it is."""
+        return False
+
+    def writes_in_place(self, denoiser: "nn.Module", kwargs: dict[str, Any]) -> bool:
+        """Whether a call with these named arguments writes into what its modules have returned."""
         return False
 
     def sites(self, denoiser: "nn.Module", component: str) -> tuple[Site, ...]:

@@ -7,4 +7,5 @@ class CogVideoX(Transformer):
     """``CogVideoXTransformer3DModel``."""
 
     lists = {"transformer_blocks": TEXT_LAST}
+    channels = 2
     parts = {"attn1": "attention", "ff": "feed_forward"}

@@ -11,3 +11,4 @@ class Flux(Transformer):
     fused = ("single_transformer_blocks",)
     paper_groups = ("attention", "single")
     raw_timestep = False
+    channels = -1

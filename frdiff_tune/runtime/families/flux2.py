@@ -17,6 +17,7 @@ class Flux2(Transformer):
     parts = {"attn": "attention", "ff": "feed_forward", "ff_context": "feed_forward"}
     paper_groups = ("attention", "single")
     raw_timestep = False
+    channels = -1
 
     def places(self, denoiser: "nn.Module") -> Iterator[Place]:
         """Yields the parts of a block and the block itself, block by block."""

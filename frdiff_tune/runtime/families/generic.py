@@ -14,6 +14,7 @@ class Generic(Family):
 
     paper_groups = ("block",)
     raw_timestep = False
+    converts = False
 
     def places(self, denoiser: "nn.Module") -> Iterator[Place]:
         """Yields the blocks of every list whose blocks are registered."""

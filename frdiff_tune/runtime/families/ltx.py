@@ -5,3 +5,5 @@ from frdiff_tune.runtime.families.transformer import Transformer
 
 class LTX(Transformer):
     """``LTXVideoTransformer3DModel``."""
+
+    channels = -1

@@ -9,4 +9,5 @@ class QwenImage(Transformer):
     lists = {"transformer_blocks": TEXT_FIRST}
     parts = {"attn": "attention", "img_mlp": "feed_forward", "txt_mlp": "feed_forward"}
     raw_timestep = False
+    channels = -1
     listed = ("img_shapes", "txt_seq_lens")

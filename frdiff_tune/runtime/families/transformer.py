@@ -15,7 +15,7 @@ TEXT_LAST = ("hidden_states", "encoder_hidden_states")
 
 
 class Transformer(Family):
-    """A transformer; what is reused lies before its gate, so that modulation and gates are computed at every step.
+    """A transformer; parts of a block are reused before their gate, so that modulation and gates are computed at every step.
 
     Attributes:
         lists: Path of a list of blocks -> the streams that its blocks return.

@@ -1,7 +1,7 @@
 """UNets with cross-attention: Stable Diffusion 1.x and 2.x, SDXL, LDM text-to-image."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from frdiff_tune.runtime.families._base import Family, Kind, Place
 
@@ -52,6 +52,11 @@ class UNet(Family):
             yield Place("mid_block", "deep", "output")
         for i in range(depth):
             yield Place(f"up_blocks.{i}", "deep" if i < depth - half else "shallow", "output")
+
+    def writes_in_place(self, denoiser: "nn.Module", kwargs: dict[str, Any]) -> bool:
+        """Whether FreeU is on or a T2I-Adapter adds its residuals."""
+        free = any(getattr(block, "s1", None) is not None for block in denoiser.get_submodule("up_blocks").children())
+        return free or kwargs.get("down_intrablock_additional_residuals") is not None
 
     def is_site(self, module: "nn.Module") -> bool:
         """Whether a module of one of the classes in ``parts`` is a site."""

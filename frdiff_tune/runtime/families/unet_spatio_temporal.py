@@ -12,4 +12,5 @@ class SpatioTemporalUNet(UNet):
         "TransformerSpatioTemporalModel": ("attention", "residual"),
     }
     blocks = ("BasicTransformerBlock", "TemporalBasicTransformerBlock")
+    channels = 2
     paper_groups = ("conv", "temporal_conv", "attention")

@@ -14,5 +14,5 @@ class UnconditionalUNet(UNet):
     parts = {"ResnetBlock2D": ("conv", "convolution"), "Attention": ("attention", "residual")}
 
     def is_site(self, module: "nn.Module") -> bool:
-        """Whether attention adds its input; else what is kept would not be a residual."""
-        return getattr(module, "residual_connection", True)
+        """Whether attention adds its input and scales nothing; else what is kept would not be a residual."""
+        return bool(getattr(module, "residual_connection", True)) and getattr(module, "rescale_output_factor", 1.0) == 1.0
