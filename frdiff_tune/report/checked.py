@@ -54,7 +54,7 @@ class Checked:
     def verdict(self) -> str:
         """Returns the outcome in one sentence."""
         if not self.figures:
-            return "Measured for the first time: the file states no figures. -o PATH writes the policy with these."
+            return "Measured for the first time: the file states no figures. With -o PATH these are written."
         broken = ", ".join(figure.name for figure in self.figures if not figure.holds)
         if self.exit_code == HOLDS:
             return "The policy holds: every figure's interval overlaps the stated one."

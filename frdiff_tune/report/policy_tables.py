@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from frdiff_tune.policy.resample import RESAMPLED_FROM
 from frdiff_tune.report.words import describe
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def rows(policy: Policy) -> Iterator[tuple[str, str]]:
         yield from _measured(policy.measured)
     if policy.machine is not None:
         yield "machine", machine_line(policy.machine)
-    if policy.provenance is not None and "resampled_from" in policy.provenance.parameters:
-        parent = str(policy.provenance.parameters["resampled_from"])
+    if policy.provenance is not None and RESAMPLED_FROM in policy.provenance.parameters:
+        parent = str(policy.provenance.parameters[RESAMPLED_FROM])
         unsure = "" if policy.measured else ": unverified until `frdiff-tune check` has measured it"
         yield "from", f"policy {parent[:12]}, stretched to this walk{unsure}"
     elif policy.provenance is not None:
