@@ -19,7 +19,7 @@ WORDS = 1600
 """At least the vocabulary of the embedded tokenizer."""
 
 
-def _scheduler(prediction_type: str, **config: Any) -> Any:  # noqa: ANN401 - diffusers' own arguments
+def ddim(prediction_type: str, **config: Any) -> Any:  # noqa: ANN401 - diffusers' own arguments
     options: dict[str, Any] = {
         "beta_start": 0.00085,
         "beta_end": 0.012,
@@ -80,12 +80,12 @@ def tiny_sd(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -
         text_encoder=transformers.CLIPTextModel(_text_config()).eval(),
         tokenizer=_tokenizer(),
         unet=unet,
-        scheduler=_scheduler(prediction_type, **scheduler),
+        scheduler=ddim(prediction_type, **scheduler),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    return _quiet(pipe)
+    return quiet(pipe)
 
 
 def tiny_sdxl(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -> Any:  # noqa: ANN401
@@ -112,10 +112,10 @@ def tiny_sdxl(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any)
         tokenizer=_tokenizer(),
         tokenizer_2=_tokenizer(),
         unet=unet,
-        scheduler=_scheduler(prediction_type, **scheduler),
+        scheduler=ddim(prediction_type, **scheduler),
         add_watermarker=False,
     )
-    return _quiet(pipe)
+    return quiet(pipe)
 
 
 def tiny_dit(prediction_type: str = "epsilon", seed: int = 0, layers: int = 3, **scheduler: Any) -> Any:  # noqa: ANN401
@@ -136,7 +136,7 @@ def tiny_dit(prediction_type: str = "epsilon", seed: int = 0, layers: int = 3, *
         norm_elementwise_affine=False,
     ).eval()
     names = {0: "fox", 1: "owl", 2: "bee"}
-    return _quiet(diffusers.DiTPipeline(transformer, _vae(), _scheduler(prediction_type, **scheduler), id2label=names))
+    return quiet(diffusers.DiTPipeline(transformer, _vae(), ddim(prediction_type, **scheduler), id2label=names))
 
 
 def tiny_pixart(prediction_type: str = "epsilon", seed: int = 0, **scheduler: Any) -> Any:  # noqa: ANN401
@@ -162,11 +162,11 @@ def tiny_pixart(prediction_type: str = "epsilon", seed: int = 0, **scheduler: An
         text_encoder=transformers.T5EncoderModel(text).eval(),
         vae=_vae(),
         transformer=transformer,
-        scheduler=_scheduler(prediction_type, **scheduler),
+        scheduler=ddim(prediction_type, **scheduler),
     )
-    return _quiet(pipe)
+    return quiet(pipe)
 
 
-def _quiet(pipe: Any) -> Any:  # noqa: ANN401 - one function for every pipeline class
+def quiet(pipe: Any) -> Any:  # noqa: ANN401 - one function for every pipeline class
     pipe.set_progress_bar_config(disable=True)
     return pipe

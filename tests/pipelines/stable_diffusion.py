@@ -6,7 +6,7 @@ import diffusers as typed_diffusers
 import torch
 
 from tests.pipelines.row import Row, randn, uniform
-from tests.tiny import _quiet, tiny_sd, tiny_sdxl
+from tests.tiny import quiet, tiny_sd, tiny_sdxl
 
 diffusers: Any = typed_diffusers
 
@@ -89,12 +89,12 @@ def _parts(pipe: Any, *names: str) -> dict[str, Any]:
 def sd_as(name: str, **more: Any) -> Any:
     """Returns another task's pipeline with the parts of a tiny Stable Diffusion."""
     pipe = tiny_sd()
-    return _quiet(getattr(diffusers, name)(**{**_parts(pipe), **more}))
+    return quiet(getattr(diffusers, name)(**{**_parts(pipe), **more}))
 
 
 def sdxl_as(name: str, **more: Any) -> Any:
     """Returns another task's pipeline with the parts of a tiny SDXL."""
-    return _quiet(getattr(diffusers, name)(**{**_parts(tiny_sdxl()), **more, "add_watermarker": False}))
+    return quiet(getattr(diffusers, name)(**{**_parts(tiny_sdxl()), **more, "add_watermarker": False}))
 
 
 def unet(channels: int, **more: Any) -> Any:
@@ -133,7 +133,7 @@ def sd_upscale() -> Any:
     pipe = tiny_sd()
     low = diffusers.DDPMScheduler(beta_schedule="scaled_linear", prediction_type="epsilon")
     parts = {key: part for key, part in pipe.components.items() if key in ("text_encoder", "tokenizer", "scheduler")}
-    return _quiet(
+    return quiet(
         diffusers.StableDiffusionUpscalePipeline(
             **parts, vae=kl_vae(), unet=unet(7, num_class_embeds=1000), low_res_scheduler=low, max_noise_level=350
         )
@@ -143,7 +143,7 @@ def sd_upscale() -> Any:
 def sd_depth() -> Any:
     pipe = tiny_sd()
     parts = {key: part for key, part in pipe.components.items() if key in ("text_encoder", "tokenizer", "scheduler")}
-    return _quiet(
+    return quiet(
         diffusers.StableDiffusionDepth2ImgPipeline(
             **parts, vae=kl_vae(), unet=unet(5), depth_estimator=None, feature_extractor=None
         )
@@ -170,13 +170,13 @@ def _controlnet(denoiser: Any) -> Any:
 
 def sd_controlnet() -> Any:
     pipe = tiny_sd()
-    return _quiet(diffusers.StableDiffusionControlNetPipeline(**_parts(pipe), controlnet=_controlnet(pipe.unet)))
+    return quiet(diffusers.StableDiffusionControlNetPipeline(**_parts(pipe), controlnet=_controlnet(pipe.unet)))
 
 
 def sd_controlnets() -> Any:
     pipe = tiny_sd()
     nets = [_controlnet(pipe.unet), _controlnet(pipe.unet)]
-    return _quiet(diffusers.StableDiffusionControlNetPipeline(**_parts(pipe), controlnet=nets))
+    return quiet(diffusers.StableDiffusionControlNetPipeline(**_parts(pipe), controlnet=nets))
 
 
 def twice_controlled(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def twice_controlled(prompt: int, batch: int, size: int) -> dict[str, Any]:
 def sdxl_controlnet() -> Any:
     pipe = tiny_sdxl()
     net = _controlnet(pipe.unet)
-    return _quiet(diffusers.StableDiffusionXLControlNetPipeline(**_parts(pipe), controlnet=net, add_watermarker=False))
+    return quiet(diffusers.StableDiffusionXLControlNetPipeline(**_parts(pipe), controlnet=net, add_watermarker=False))
 
 
 def ip_adapter() -> Any:
@@ -248,7 +248,7 @@ def ldm_text() -> Any:
         vocab_size=1600, d_model=16, encoder_layers=1, encoder_ffn_dim=16, encoder_attention_heads=2, head_dim=8
     )
     pipe = tiny_sd()
-    return _quiet(
+    return quiet(
         diffusers.LDMTextToImagePipeline(
             vqvae=kl_vae(), bert=LDMBertModel(config).eval(), tokenizer=pipe.tokenizer, unet=unet(4), scheduler=pipe.scheduler
         )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from frdiff_tune.runtime.families.transformer import Transformer
 from tests.pipelines.row import Row
-from tests.tiny import _quiet, _scheduler
+from tests.tiny import ddim, quiet
 
 diffusers: Any = typed_diffusers
 WIDTH = 8
@@ -71,7 +71,7 @@ class ToyPipeline(DiffusionPipeline):  # type: ignore[misc]
 
 def toy() -> Any:
     torch.manual_seed(0)
-    return _quiet(ToyPipeline(ToyTransformer(), _scheduler("epsilon")))
+    return quiet(ToyPipeline(ToyTransformer(), ddim("epsilon")))
 
 
 ROWS: dict[str, Row] = {

@@ -7,7 +7,7 @@ import torch
 
 from tests.pipelines.row import Row, randn, uniform
 from tests.pipelines.stable_diffusion import kl_vae
-from tests.tiny import _quiet, _scheduler, tiny_dit, tiny_pixart
+from tests.tiny import ddim, quiet, tiny_dit, tiny_pixart
 
 diffusers: Any = typed_diffusers
 HEADS: dict[str, int] = {"num_attention_heads": 2, "attention_head_dim": 16}
@@ -58,8 +58,8 @@ def pixart_alpha() -> Any:
         use_additional_conditions=True, num_attention_heads=3, attention_head_dim=16,
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(("text_encoder", "tokenizer"))
-    return _quiet(
-        diffusers.PixArtAlphaPipeline(transformer=transformer, scheduler=_scheduler("epsilon"), vae=kl_vae(), **encoders)
+    return quiet(
+        diffusers.PixArtAlphaPipeline(transformer=transformer, scheduler=ddim("epsilon"), vae=kl_vae(), **encoders)
     )
 
 
@@ -77,7 +77,7 @@ def sd3(*dual: int) -> Any:
     encoders = dict.fromkeys(
         ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "text_encoder_3", "tokenizer_3", "vae")
     )
-    return _quiet(diffusers.StableDiffusion3Pipeline(transformer=transformer, scheduler=flow(), **encoders))
+    return quiet(diffusers.StableDiffusion3Pipeline(transformer=transformer, scheduler=flow(), **encoders))
 
 
 def call_sd3(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def flux(name: str = "FluxPipeline", **network: Any) -> Any:
     encoders = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
     vae = None if name == "FluxPipeline" else kl_vae(0.1)
     transformer = flux_network(**network)
-    return _quiet(getattr(diffusers, name)(transformer=transformer, scheduler=shifting(), vae=vae, **encoders))
+    return quiet(getattr(diffusers, name)(transformer=transformer, scheduler=shifting(), vae=vae, **encoders))
 
 
 def call_flux(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def flux2() -> Any:
         axes_dims_rope=(4, 4, 4, 4), **HEADS,
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(("text_encoder", "tokenizer", "vae"))
-    return _quiet(diffusers.Flux2Pipeline(transformer=transformer, scheduler=shifting(), **encoders))
+    return quiet(diffusers.Flux2Pipeline(transformer=transformer, scheduler=shifting(), **encoders))
 
 
 def call_flux2(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def sana() -> Any:
         cross_attention_dim=32, caption_channels=32, sample_size=8, **HEADS,
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(("text_encoder", "tokenizer", "vae"))
-    return _quiet(diffusers.SanaPipeline(transformer=transformer, scheduler=flow(), **encoders))
+    return quiet(diffusers.SanaPipeline(transformer=transformer, scheduler=flow(), **encoders))
 
 
 def call_sana(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -163,9 +163,9 @@ def hunyuan_dit() -> Any:
     ).eval()  # fmt: skip
     none = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "safety_checker", "feature_extractor"))
     pipe = diffusers.HunyuanDiTPipeline(
-        transformer=transformer, scheduler=_scheduler("v_prediction"), vae=None, requires_safety_checker=False, **none
+        transformer=transformer, scheduler=ddim("v_prediction"), vae=None, requires_safety_checker=False, **none
     )
-    return _quiet(pipe)
+    return quiet(pipe)
 
 
 def call_hunyuan_dit(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def auraflow() -> Any:
         caption_projection_dim=32, pos_embed_max_size=256, **HEADS,
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(("text_encoder", "tokenizer", "vae"))
-    return _quiet(diffusers.AuraFlowPipeline(transformer=transformer, scheduler=flow(), **encoders))
+    return quiet(diffusers.AuraFlowPipeline(transformer=transformer, scheduler=flow(), **encoders))
 
 
 def call_auraflow(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def lumina2() -> Any:
         axes_dim_rope=(4, 6, 6), axes_lens=(64, 64, 64), cap_feat_dim=32, multiple_of=32,
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(("text_encoder", "tokenizer", "vae"))
-    return _quiet(diffusers.Lumina2Pipeline(transformer=transformer, scheduler=flow(), **encoders))
+    return quiet(diffusers.Lumina2Pipeline(transformer=transformer, scheduler=flow(), **encoders))
 
 
 def call_lumina2(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def qwen_image() -> Any:
         in_channels=16, out_channels=4, num_layers=3, joint_attention_dim=32, axes_dims_rope=(4, 4, 8), **HEADS
     ).eval()
     encoders = dict.fromkeys(("text_encoder", "tokenizer", "vae"))
-    return _quiet(diffusers.QwenImagePipeline(transformer=transformer, scheduler=shifting(), **encoders))
+    return quiet(diffusers.QwenImagePipeline(transformer=transformer, scheduler=shifting(), **encoders))
 
 
 def call_qwen_image(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def z_image() -> Any:
         axes_lens=[64, 64, 64],
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(("text_encoder", "tokenizer", "vae"))
-    return _quiet(diffusers.ZImagePipeline(transformer=transformer, scheduler=flow(), **encoders))
+    return quiet(diffusers.ZImagePipeline(transformer=transformer, scheduler=flow(), **encoders))
 
 
 def call_z_image(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def cogview4() -> Any:
         pos_embed_max_size=16, sample_size=8, rope_axes_dim=(8, 8), **HEADS,
     ).eval()  # fmt: skip
     encoders = dict.fromkeys(("text_encoder", "tokenizer", "vae"))
-    return _quiet(diffusers.CogView4Pipeline(transformer=transformer, scheduler=flow(), **encoders))
+    return quiet(diffusers.CogView4Pipeline(transformer=transformer, scheduler=flow(), **encoders))
 
 
 def call_cogview4(prompt: int, batch: int, size: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import transformers as typed_transformers
 from PIL import Image
 
 from tests.pipelines.row import Row, randn, uniform
-from tests.tiny import _quiet, _scheduler, tiny_sd
+from tests.tiny import ddim, quiet, tiny_sd
 
 diffusers: Any = typed_diffusers
 transformers: Any = typed_transformers
@@ -66,7 +66,7 @@ def animate_diff() -> Any:
         attention_head_dim=2,
         cross_attention_dim=16,
     )
-    return _quiet(diffusers.AnimateDiffPipeline(**parts, unet=unet.eval(), motion_adapter=adapter))
+    return quiet(diffusers.AnimateDiffPipeline(**parts, unet=unet.eval(), motion_adapter=adapter))
 
 
 def animated(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def stable_video() -> Any:
         timestep_type="continuous", use_karras_sigmas=True,
     )  # fmt: skip
     extractor = transformers.CLIPImageProcessor(crop_size=224, size=224)
-    return _quiet(
+    return quiet(
         diffusers.StableVideoDiffusionPipeline(
             vae=vae, image_encoder=seer, unet=unet, scheduler=scheduler, feature_extractor=extractor
         )
@@ -123,16 +123,16 @@ def from_picture(prompt: int, batch: int, size: int) -> dict[str, Any]:
 
 ROWS: dict[str, Row] = {
     "DDPM": Row(
-        lambda: _quiet(diffusers.DDPMPipeline(unconditional(), diffusers.DDPMScheduler())), pixels, sizes=(1,), guidance="none"
+        lambda: quiet(diffusers.DDPMPipeline(unconditional(), diffusers.DDPMScheduler())), pixels, sizes=(1,), guidance="none"
     ),
     "DDIM": Row(
-        lambda: _quiet(diffusers.DDIMPipeline(unconditional(), diffusers.DDIMScheduler())), pixels, sizes=(1,), guidance="none"
+        lambda: quiet(diffusers.DDIMPipeline(unconditional(), diffusers.DDIMScheduler())), pixels, sizes=(1,), guidance="none"
     ),
     "LDM unconditional": Row(
-        lambda: _quiet(diffusers.LDMPipeline(vq(), unconditional(), _scheduler("epsilon"))), pixels, sizes=(1,), guidance="none"
+        lambda: quiet(diffusers.LDMPipeline(vq(), unconditional(), ddim("epsilon"))), pixels, sizes=(1,), guidance="none"
     ),
     "LDM super-resolution": Row(
-        lambda: _quiet(diffusers.LDMSuperResolutionPipeline(vq(), unconditional(6), _scheduler("epsilon"))),
+        lambda: quiet(diffusers.LDMSuperResolutionPipeline(vq(), unconditional(6), ddim("epsilon"))),
         super_resolution,
         guidance="none",
     ),

@@ -7,7 +7,7 @@ import torch
 
 from tests.pipelines.row import Row
 from tests.pipelines.transformers import HEADS, area, flow, masked, pooled, text
-from tests.tiny import _quiet
+from tests.tiny import quiet
 
 diffusers: Any = typed_diffusers
 NONE: dict[str, None] = dict.fromkeys(("text_encoder", "tokenizer", "vae"))
@@ -20,7 +20,7 @@ def cogvideox() -> Any:
         sample_frames=9, max_text_seq_length=6, use_rotary_positional_embeddings=True, **HEADS,
     ).eval()  # fmt: skip
     scheduler = diffusers.CogVideoXDDIMScheduler(prediction_type="v_prediction", timestep_spacing="trailing")
-    return _quiet(diffusers.CogVideoXPipeline(transformer=transformer, scheduler=scheduler, **NONE))
+    return quiet(diffusers.CogVideoXPipeline(transformer=transformer, scheduler=scheduler, **NONE))
 
 
 def call_cogvideox(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def ltx() -> Any:
     transformer = diffusers.LTXVideoTransformer3DModel(
         in_channels=8, out_channels=8, cross_attention_dim=32, num_layers=3, caption_channels=32, **HEADS
     ).eval()
-    return _quiet(diffusers.LTXPipeline(transformer=transformer, scheduler=flow(use_dynamic_shifting=True, shift=1.0), **NONE))
+    return quiet(diffusers.LTXPipeline(transformer=transformer, scheduler=flow(use_dynamic_shifting=True, shift=1.0), **NONE))
 
 
 def call_ltx(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def wan(two: bool = False) -> Any:
 
     scheduler = diffusers.UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
     second = {"transformer_2": network(1), "boundary_ratio": 0.875} if two else {}
-    return _quiet(diffusers.WanPipeline(transformer=network(0), scheduler=scheduler, **second, **NONE))
+    return quiet(diffusers.WanPipeline(transformer=network(0), scheduler=scheduler, **second, **NONE))
 
 
 def call_wan(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def hunyuan_video() -> Any:
         pooled_projection_dim=32, rope_axes_dim=(4, 6, 6), **HEADS,
     ).eval()  # fmt: skip
     more = dict.fromkeys(("text_encoder_2", "tokenizer_2"))
-    return _quiet(diffusers.HunyuanVideoPipeline(transformer=transformer, scheduler=flow(), **NONE, **more))
+    return quiet(diffusers.HunyuanVideoPipeline(transformer=transformer, scheduler=flow(), **NONE, **more))
 
 
 def call_hunyuan_video(prompt: int, batch: int, size: int) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def mochi() -> Any:
         **HEADS,
     ).eval()
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True)
-    return _quiet(diffusers.MochiPipeline(transformer=transformer, scheduler=scheduler, **NONE))
+    return quiet(diffusers.MochiPipeline(transformer=transformer, scheduler=scheduler, **NONE))
 
 
 def call_mochi(prompt: int, batch: int, size: int) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from torch import nn
 
 from frdiff_tune import apply_policy, full_policy
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.runtime import default_groups, find_denoisers
+from frdiff_tune.report.sites import sites_table
+from frdiff_tune.runtime import default_groups, discover_sites, find_denoisers
+from tests.pipelines import ROWS
 from tests.pipelines.subject import Subject, recorded
 from tests.pipelines.table import shown, table
 from tests.runtime.rendering import snapshot
@@ -39,11 +41,11 @@ def test_trace_equals_the_masks_and_what_is_reused_is_not_called(subject: Subjec
     groups = {name: sites for name, sites in default_groups(subject.pipe).items() if name in subject.groups}
     handovers = _handovers(subject)
     with apply_policy(subject.pipe, subject.full()) as applied:
-        with Uses(subject.pipe, groups, lambda: applied._run.t) as whole:
+        with Uses(subject.pipe, groups, lambda: applied.step) as whole:
             subject.render(applied)
         for group, sites in groups.items():
             applied.use(subject.policy(keyframes, [1.0] * (T - 1) + [0.0], groups=[group]))
-            with Uses(subject.pipe, {group: sites}, lambda: applied._run.t) as uses:
+            with Uses(subject.pipe, {group: sites}, lambda: applied.step) as uses:
                 picture = subject.render(applied)
             computed = {*keyframes, *handovers}
             mask = "".join("1" if t in computed else "0" for t in range(T))
@@ -63,7 +65,7 @@ def test_trace_equals_the_masks_and_what_is_reused_is_not_called(subject: Subjec
 def _handovers(subject: Subject) -> set[int]:
     """Returns the steps at which another denoiser takes over: they run in full."""
     with apply_policy(subject.pipe, subject.full()) as applied:
-        with recorded(subject.pipe, lambda: applied._run.t) as calls:
+        with recorded(subject.pipe, lambda: applied.step) as calls:
             subject.render(applied)
     component = {call.t: call.component for call in calls}
     return {t for t in range(1, subject.row.T) if component[t] != component[t - 1]}
@@ -82,13 +84,19 @@ def test_runs_share_nothing(subject: Subject) -> None:
     with apply_policy(subject.pipe, policy) as applied:
         for case in cases:
             assert torch.equal(subject.render(applied, *case), alone[case]), case
-        assert list(applied._run._tensors()) == []
+        assert applied.stored_bytes == 0
 
 
+STRENGTHS = [name for name, row in ROWS.items() if row.strengths is not None]
+
+
+def test_every_row_with_a_strength_has_other_ones() -> None:
+    assert STRENGTHS == [name for name, row in ROWS.items() if row.call(0, 1, 1).get("strength", 1.0) != 1.0]
+
+
+@pytest.mark.parametrize("subject", STRENGTHS, indirect=True)
 def test_another_strength_is_right_or_refused(subject: Subject) -> None:
-    if subject.row.strengths is None:
-        assert "strength" not in subject.row.call(0, 1, 1) or subject.row.call(0, 1, 1)["strength"] == 1.0
-        return
+    assert subject.row.strengths is not None
     same, fewer = subject.row.strengths
     policy = subject.policy([0, 2])
     with apply_policy(subject.pipe, policy) as applied:
@@ -112,8 +120,8 @@ def test_a_broken_off_run_leaves_nothing_behind(subject: Subject, error: type[Ba
         right = subject.render(applied)
 
         def fail(*_: Any) -> None:
-            if applied._run.t == last:
-                assert list(applied._run._tensors())
+            if applied.step == last:
+                assert applied.stored_bytes
                 raise error("in the middle")
 
         inner = [next(m for m in d.module.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.Conv3d))) for d in
@@ -123,7 +131,7 @@ def test_a_broken_off_run_leaves_nothing_behind(subject: Subject, error: type[Ba
             subject.render(applied)
         for handle in handles:
             handle.remove()
-        assert list(applied._run._tensors()) == []
+        assert applied.stored_bytes == 0
         assert torch.equal(subject.render(applied), right)
 
 
@@ -148,6 +156,16 @@ def test_wrong_policies_are_refused(subject: Subject) -> None:
     with pytest.raises(MismatchError, match="nowhere' is none of its"):
         apply_policy(pipe, stranger)
     assert snapshot(pipe) == before
+
+
+def test_sites_are_listed(subject: Subject) -> None:
+    """As ``frdiff-tune profile`` lists them."""
+    sites, groups = discover_sites(subject.pipe), default_groups(subject.pipe)
+    listed = sites_table(sites, groups)
+    assert listed.row_count == len(groups) > 1
+    assert {site.name for site in sites} >= {name for names in groups.values() for name in names}
+    modules = {f"{d.component}.{path}" for d in find_denoisers(subject.pipe) for path, _ in d.module.named_modules()}
+    assert {site.name for site in sites} - modules <= {"guidance", "controlnet"}
 
 
 def test_the_readme_shows_the_table() -> None:

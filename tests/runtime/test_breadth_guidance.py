@@ -1,6 +1,8 @@
 """Guidance on every pipeline of the table: passes share nothing, and the pair saves the half that it should."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import find_denoisers
 from frdiff_tune.runtime.guidance import half_call
 from frdiff_tune.runtime.site import Denoiser
+from tests.pipelines import ROWS
 from tests.pipelines.subject import Call, Subject, recorded
 from tests.runtime.rendering import relative
 
@@ -21,14 +24,13 @@ def mixed(subject: Subject) -> Policy:
     return subject.policy([0, 2], [1.0, 0.5, *[1.0] * (subject.row.T - 2)])
 
 
-def test_separate_passes_equal_one_batch(subject: Subject) -> None:
-    if subject.row.guidance == "batch":
-        _split_a_batch(subject)
-    elif subject.row.guidance == "passes":
-        _join_passes(subject)
+GUIDED = [name for name, row in ROWS.items() if row.guidance != "none"]
+IN_ONE_BATCH = [name for name, row in ROWS.items() if row.guidance == "batch"]
+IN_PASSES = [name for name, row in ROWS.items() if row.guidance == "passes"]
 
 
-def _split_a_batch(subject: Subject) -> None:
+@pytest.mark.parametrize("subject", IN_ONE_BATCH, indirect=True)
+def test_a_batch_equals_separate_passes(subject: Subject) -> None:
     """Every call on a pair is made as two calls instead."""
     with apply_policy(subject.pipe, mixed(subject)) as applied:
         together = subject.render(applied)
@@ -59,15 +61,15 @@ def _split(denoiser: Denoiser) -> Any:
     return forward
 
 
-def _join_passes(subject: Subject) -> None:
+@pytest.mark.parametrize("subject", IN_PASSES, indirect=True)
+def test_separate_passes_equal_one_batch(subject: Subject) -> None:
     """The calls of both passes are made again as one batch, in a loop written by hand."""
     pipe, policy = subject.pipe, mixed(subject)
     with apply_policy(pipe, policy) as applied, torch.no_grad():
-        with recorded(pipe, lambda: applied._run.t) as calls:
+        with recorded(pipe, lambda: applied.step) as calls, asked_of(pipe.scheduler) as asked:
             subject.render(applied)
-        config = pipe.scheduler.config
         with applied.run():
-            pipe.scheduler.set_timesteps(subject.row.steps, **({"mu": 1.0} if config.get("use_dynamic_shifting") else {}))
+            pipe.scheduler.set_timesteps(*asked[0][0], **asked[0][1])
             for t, time in enumerate(pipe.scheduler.timesteps[-policy.T :]):
                 first, second = [call for call in calls if call.t == t]
                 module = getattr(pipe, first.component)
@@ -75,6 +77,24 @@ def _join_passes(subject: Subject) -> None:
                 assert relative(scores, torch.cat([first.score, second.score])) < 1e-3, t
                 pipe.scheduler.step(torch.zeros_like(first.score), time, torch.zeros_like(first.score))
         assert {step.network_calls for step in applied.trace.steps} == {1}
+
+
+@contextmanager
+def asked_of(scheduler: Any) -> Iterator[list[tuple[Any, Any]]]:
+    """Records how timesteps are asked for."""
+    asked: list[tuple[Any, Any]] = []
+    ours = scheduler.set_timesteps
+
+    def asking(*args: Any, **kwargs: Any) -> None:
+        asked.append((args, kwargs))
+        ours(*args, **kwargs)
+
+    asking.__signature__ = inspect.signature(ours)  # type: ignore[attr-defined]
+    object.__setattr__(scheduler, "set_timesteps", asking)
+    try:
+        yield asked
+    finally:
+        object.__setattr__(scheduler, "set_timesteps", ours)
 
 
 def _score(subject: Subject, output: Any) -> Tensor:
@@ -92,16 +112,15 @@ def _joined(first: Any, second: Any) -> Any:
     return tuple(_joined(a, b) for a, b in zip(first, second, strict=True)) if isinstance(first, tuple) else first
 
 
+@pytest.mark.parametrize("subject", GUIDED, indirect=True)
 def test_the_pair_computes_the_conditional_half_and_nothing_else(subject: Subject) -> None:
-    if subject.row.guidance == "none":
-        pytest.skip("this call has no guidance")
     policy = subject.policy([0, 2], groups=["guidance"])
     with recorded(subject.pipe) as plain:
         subject.render()
         subject.render(None, 1)
     per_step = 2 if subject.row.guidance == "passes" else 1
     first, other = plain[:per_step], plain[subject.row.T * per_step :][:per_step]
-    with recorded(subject.pipe, lambda: applied._run.t) as calls, apply_policy(subject.pipe, policy) as applied:
+    with recorded(subject.pipe, lambda: applied.step) as calls, apply_policy(subject.pipe, policy) as applied:
         subject.render(applied)
         reused = set(range(subject.row.T)) - {0, 2, *applied.trace.forced}
     conditional = _conditional(subject, first, other)

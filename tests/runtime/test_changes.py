@@ -147,3 +147,87 @@ def test_a_denoiser_on_another_device_between_calls() -> None:
         assert SD.render(applied, **words).isfinite().all()
         pipe.to("cpu")
         assert torch.equal(SD.render(applied), right)
+
+
+@pytest.mark.parametrize("change", ["use", "remove"])
+def test_a_change_in_the_middle_of_a_run_is_refused(change: str) -> None:
+    pipe = SD.make()
+    other = full_policy(pipe, SD.steps, scheduler="EulerDiscreteScheduler")
+
+    def meddle(_: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if step == 2:
+            with pytest.raises(MismatchError, match="must wait for the end of the run, but a call is at step 3 of 6"):
+                applied.use(other) if change == "use" else applied.remove()
+        return tensors
+
+    with apply_policy(pipe, mixed(pipe)) as applied:
+        right = SD.render(applied)
+        assert torch.equal(SD.render(applied, callback_on_step_end=meddle), right)
+        applied.use(other)
+        assert not torch.equal(SD.render(applied), right)
+
+
+@pytest.mark.parametrize(("name", "component"), [("SD text to image", "unet"), ("SD ControlNet", "controlnet")])
+def test_a_whole_network_that_was_replaced_is_named_at_the_next_call(name: str, component: str) -> None:
+    row = ROWS[name]
+    pipe = row.make()
+    own, kind = getattr(pipe, component), type(getattr(pipe, component)).__name__
+    with apply_policy(pipe, keyframe_policy(pipe, row.steps, [0, 2])) as applied:
+        right = row.render(applied)
+        setattr(pipe, component, getattr(row.make(), component))
+        with pytest.raises(MismatchError, match=f"`pipe.{component}` must be the {kind} .* but now it is another {kind}"):
+            row.render(applied)
+        setattr(pipe, component, own)
+        assert torch.equal(row.render(applied), right)
+
+
+def test_freeu_writes_into_nothing_that_is_kept() -> None:
+    pipe = SD.make()
+    pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.5, b2=1.6)
+    gave: list[torch.Tensor] = []
+    with apply_policy(pipe, keyframe_policy(pipe, SD.steps, [0, 3], groups={"a": ["unet.mid_block"]})) as applied:
+        handle = pipe.unet.mid_block.register_forward_hook(lambda *given: gave.append(given[2].clone()))
+        SD.render(applied)
+        handle.remove()
+    assert [torch.equal(gave[t], gave[t - 1]) for t in range(1, 6)] == [True, True, False, True, True]
+
+
+def test_an_adapter_writes_into_nothing_that_is_kept() -> None:
+    """A T2I-Adapter's residuals are added in place to what the blocks on the way down return."""
+    pipe = SD.make()
+    text = SD.call(0, 1, 1)["prompt_embeds"]
+    extra = [torch.randn(1, 8, 4, 4), torch.randn(1, 16, 4, 4)]
+    gave: list[torch.Tensor] = []
+    policy = keyframe_policy(pipe, SD.steps, [0], groups={"a": ["unet.down_blocks.*", "unet.mid_block"]})
+    handle = pipe.unet.down_blocks[1].register_forward_hook(lambda *given: gave.append(given[2][0].clone()))
+    with apply_policy(pipe, policy) as applied, torch.no_grad(), applied.run():
+        pipe.scheduler.set_timesteps(SD.steps)
+        x = torch.randn(1, 4, 8, 8)
+        for time in pipe.scheduler.timesteps:
+            options: dict[str, Any] = {"down_intrablock_additional_residuals": [part.clone() for part in extra]}
+            x = pipe.scheduler.step(pipe.unet(x, time, encoder_hidden_states=text, **options).sample, time, x).prev_sample
+    handle.remove()
+    assert all(torch.equal(gave[t], gave[0]) for t in range(6))
+
+
+def test_whoever_else_writes_into_what_is_kept_is_named() -> None:
+    pipe = SD.make()
+    with apply_policy(pipe, keyframe_policy(pipe, SD.steps, [0, 3], groups={"a": ["unet.mid_block"]})) as applied:
+        handle = pipe.unet.mid_block.register_forward_hook(lambda *given: given[2].mul_(2.0))
+        with pytest.raises(MismatchError, match="`unet.mid_block` must keep what it returns, but the network has written"):
+            SD.render(applied)
+        handle.remove()
+        SD.render(applied)
+
+
+@pytest.mark.parametrize("name", ["SD 3", "Stable Video Diffusion"])
+def test_a_site_that_is_called_in_chunks_is_refused(name: str) -> None:
+    row = ROWS[name]
+    pipe = row.make()
+    module: Any = find_denoisers(pipe)[0].module
+    module.enable_forward_chunking(chunk_size=1, dim=1)
+    with apply_policy(pipe, keyframe_policy(pipe, row.steps, [0, 2], groups=["feed_forward"])) as applied:
+        with pytest.raises(MismatchError, match="ff` must be called once per network call.*disable_forward_chunking"):
+            row.render(applied)
+        applied.use(keyframe_policy(pipe, row.steps, [0, 2], groups=["guidance"]))
+        row.render(applied)

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from frdiff_tune import apply_policy, frdiff_policy, keyframe_policy
-from frdiff_tune.runtime import find_denoiser
+from frdiff_tune.errors import MismatchError
+from frdiff_tune.runtime import default_groups, find_denoiser
+from tests.pipelines import ROWS
+from tests.pipelines.stable_diffusion import sd_as
 from tests.runtime.rendering import relative, render
 from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
 
@@ -62,14 +65,16 @@ def test_order_of_the_halves(pipe: Any) -> None:
     assert near < 0.5 * relative(none, full)
 
 
-def test_without_guidance_the_pair_is_forced_to_compute(pipe: Any) -> None:
+def test_without_guidance_nothing_is_saved_and_nothing_forced(pipe: Any) -> None:
     full = render(pipe, pipe, num_inference_steps=STEPS, guidance_scale=1.0)
     policy = keyframe_policy(pipe, STEPS, [0, 3], mixing=1.0, groups=["guidance"])
     with apply_policy(pipe, policy) as applied:
         assert torch.equal(render(applied, pipe, guidance_scale=1.0), full)
-        assert list(applied.trace.forced) == [1, 2, 4, 5]
+        assert applied.trace.forced == ()
+        assert applied.trace.mask("guidance") == "000000", "there was no pair"
         render(applied, pipe)
-        assert list(applied.trace.forced) == []
+        assert applied.trace.forced == ()
+        assert applied.trace.mask("guidance") == "100100"
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -103,8 +108,10 @@ def test_separate_passes_equal_one_batch() -> None:
         return x
 
     with torch.no_grad(), apply_policy(pipe, policy) as applied:
-        together = walk(separate=False)
-        apart = walk(separate=True)
+        with applied.run():
+            together = walk(separate=False)
+        with applied.run():
+            apart = walk(separate=True)
         calls = [step.network_calls for step in applied.trace.steps]
     assert relative(apart, together) < 1e-5
     assert calls == [2 if lam else 0 for lam in policy.mixing]
@@ -114,7 +121,7 @@ def test_a_batch_that_changes_in_the_middle_runs_in_full() -> None:
     """Guidance that ends early halves the batch: the next step computes, and the trace says so."""
     pipe = tiny_sd()
     policy = keyframe_policy(pipe, STEPS, [0, 4], mixing=[1, 1, 1, 0, 1, 0], groups=["conv", "attention"])
-    with torch.no_grad(), apply_policy(pipe, policy) as applied:
+    with torch.no_grad(), apply_policy(pipe, policy) as applied, applied.run():
         pipe.scheduler.set_timesteps(STEPS)
         x = torch.randn(1, 4, 8, 8)
         for t, time in enumerate(pipe.scheduler.timesteps):
@@ -125,3 +132,50 @@ def test_a_batch_that_changes_in_the_middle_runs_in_full() -> None:
         assert applied.trace.forced == (2,)
         assert applied.trace.network == "111010"
         assert applied.trace.mask("conv") == "101010"
+
+
+def _batches(pipe: Any, applied: Any) -> tuple[list[tuple[int, int]], Any]:
+    """Returns a list that grows by (step, batch) of each network call, and the hook's handle."""
+    seen: list[tuple[int, int]] = []
+    first = next(m for m in find_denoiser(pipe).module.modules() if type(m).__name__ == "Conv2d")
+    return seen, first.register_forward_hook(lambda _, inputs, output: seen.append((applied.step, int(inputs[0].shape[0]))))
+
+
+def test_a_pass_beside_the_pair_is_no_pair() -> None:
+    """SD 3's skip-layer guidance runs the conditional half once more: two prompts there are not two halves."""
+    row = ROWS["SD 3"]
+    pipe = row.make()
+    options: dict[str, Any] = {"skip_guidance_layers": [1], "skip_layer_guidance_start": 0.01, "skip_layer_guidance_stop": 1.0}
+    with apply_policy(pipe, keyframe_policy(pipe, row.steps, [0, 1, 2], groups=["guidance"])) as applied:
+        seen, handle = _batches(pipe, applied)
+        row.render(applied, 0, 2, **options)
+        handle.remove()
+    assert [batch for t, batch in seen if t == 1] == [4, 2]
+    assert [batch for t, batch in seen if t == 4] == [2, 2]
+
+
+def test_guidance_that_ends_with_two_prompts_halves_nothing_more() -> None:
+    row = ROWS["SD text to image"]
+    pipe = row.make()
+
+    def off(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if step == 2:
+            pipe._guidance_scale = 1.0
+            tensors["prompt_embeds"] = tensors["prompt_embeds"].chunk(2)[1]
+        return tensors
+
+    options: dict[str, Any] = {"callback_on_step_end": off, "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"]}
+    with apply_policy(pipe, keyframe_policy(pipe, row.steps, [0], groups=["guidance"])) as applied:
+        seen, handle = _batches(pipe, applied)
+        row.render(applied, 0, 2, **options)
+        handle.remove()
+    assert seen == [(0, 4), (1, 2), (2, 2), (3, 2), (4, 2), (5, 2)]
+    assert applied.trace.mask("guidance") == "100000"
+
+
+def test_perturbed_attention_has_no_guidance_group() -> None:
+    """Its batches are halves of another kind, or thirds."""
+    pipe = sd_as("StableDiffusionPAGPipeline", pag_applied_layers=["mid"])
+    assert "guidance" not in default_groups(pipe)
+    with pytest.raises(MismatchError, match="'guidance'"):
+        keyframe_policy(pipe, 6, [0], groups=["guidance"])

@@ -9,6 +9,7 @@ from frdiff_tune import apply_policy, frdiff_policy, full_policy, keyframe_polic
 from frdiff_tune.errors import MismatchError, ModelError, PolicyError
 from frdiff_tune.policy import Policy, SchedulerInfo
 from frdiff_tune.runtime import load_pipeline, make_scheduler, match_groups
+from tests.pipelines import ROWS
 from tests.runtime.rendering import render, snapshot
 from tests.tiny import tiny_dit, tiny_pixart, tiny_sd
 
@@ -110,12 +111,11 @@ def test_use_keeps_the_old_policy_if_the_new_one_does_not_fit(pipe: Any) -> None
 def test_a_run_that_walks_another_length(pipe: Any) -> None:
     """As img2img does: the loop begins in the middle of the scheduler's timesteps."""
     policy = frdiff_policy(pipe, STEPS, 2)
-    with apply_policy(pipe, policy):
-        pipe.scheduler.set_timesteps(STEPS)
-        late = pipe.scheduler.timesteps[2]
-        text = torch.zeros(1, 16, 16)
-        with pytest.raises(MismatchError, match="the policy has 6 but the call walks 4"):
-            pipe.unet(torch.zeros(1, 4, 8, 8), late, encoder_hidden_states=text)
+    with apply_policy(pipe, policy) as applied, pytest.raises(MismatchError, match="the policy has 6 but the call walks 4"):
+        with applied.run():
+            pipe.scheduler.set_timesteps(STEPS)
+            late = pipe.scheduler.timesteps[2]
+            pipe.unet(torch.zeros(1, 4, 8, 8), late, encoder_hidden_states=torch.zeros(1, 16, 16))
 
 
 @pytest.mark.parametrize("make", [tiny_dit])
@@ -165,3 +165,36 @@ def test_models_that_are_not_to_be_had() -> None:
 def test_cuda_asked_for_where_there_is_none() -> None:
     with pytest.raises(ModelError, match="sees no CUDA device"):
         load_pipeline("demo:emoji", device="cuda")
+
+
+def test_timesteps_for_a_solver_that_takes_none(pipe: Any) -> None:
+    sampling = full_policy(pipe, STEPS).sampling.model_copy(update={"timesteps": (999.0, 800.0, 600.0, 400.0, 100.0, 20.0)})
+    refused(pipe, full_policy(pipe, STEPS).replace(sampling=sampling), "`sampling.timesteps` must be null for DDIMScheduler")
+
+
+def test_another_shift_of_the_flow() -> None:
+    """Solvers of flow matching call the shift by two names; a policy may change the solver, not the shift."""
+    pipe = ROWS["Wan 2.1"].make()
+    other = make_scheduler(pipe, "FlowMatchEulerDiscreteScheduler")
+    assert other.config["shift"] == pipe.scheduler.config["flow_shift"] == 3.0
+    with apply_policy(pipe, full_policy(pipe, STEPS, scheduler=other)) as applied:
+        assert torch.isfinite(ROWS["Wan 2.1"].render(applied)).all()
+        assert type(pipe.scheduler) is type(other)
+    theirs = full_policy(pipe, STEPS)
+    config = {**theirs.sampling.scheduler.config, "flow_shift": 1.0}
+    info = SchedulerInfo(name="UniPCMultistepScheduler", config=config)
+    policy = theirs.replace(sampling=theirs.sampling.model_copy(update={"scheduler": info}))
+    with pytest.raises(MismatchError, match="`shift` must be the model's: UniPCMultistepScheduler of the policy has 1.0.*3.0"):
+        apply_policy(pipe, policy)
+    sd3 = ROWS["SD 3"].make()
+    with apply_policy(sd3, full_policy(sd3, STEPS, scheduler="UniPCMultistepScheduler")) as applied:
+        assert torch.isfinite(ROWS["SD 3"].render(applied)).all()
+
+
+def test_a_block_that_diffusers_registers_otherwise_than_it_works() -> None:
+    toy = ROWS["a toy of the tests' own"]
+    pipe = toy.make()
+    policy = keyframe_policy(pipe, toy.steps, [0, 2], groups=["block"])
+    pipe.transformer.layers[0].forward = lambda hidden_states, scale: hidden_states[:, :4]
+    with apply_policy(pipe, policy) as applied, pytest.raises(MismatchError, match="diffusers registers this block otherwise"):
+        toy.render(applied)

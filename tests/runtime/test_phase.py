@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import diffusers as typed_diffusers
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +10,10 @@ from torch import Tensor
 from frdiff_tune import apply_policy, frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.errors import MismatchError
 from tests.pipelines import ROWS
+from tests.pipelines.stable_diffusion import sd_as
 from tests.runtime.mixed import SD, mixed
+
+diffusers: Any = typed_diffusers
 
 
 def test_a_loop_written_by_hand_equals_the_pipeline_s() -> None:
@@ -79,29 +83,7 @@ def test_an_interrupted_run_is_followed_by_a_right_one() -> None:
         SD.render(applied, callback_on_step_end=stop)
         assert len(applied.trace.steps) == 3
         assert torch.equal(SD.render(applied), right)
-        assert list(applied._run._tensors()) == []
-
-
-def test_separate_passes_share_nothing() -> None:
-    """FLUX with true guidance runs the network twice per step; each half alone gives what it gives in the pair."""
-    row = ROWS["FLUX with true guidance"]
-    pipe = row.make()
-    policy = keyframe_policy(pipe, row.steps, [0, 3], [1, 0.5, 0, 1, 0.5, 0])
-    with apply_policy(pipe, policy) as applied:
-        right = row.render(applied)
-        assert [step.network_calls for step in applied.trace.steps] == [2, 2, 0, 2, 2, 0]
-        assert torch.equal(row.render(applied), right)
-        other = row.render(applied, negative_prompt_embeds=torch.zeros(1, 6, 32))
-        assert not torch.equal(other, right)
-    row_one = ROWS["FLUX text to image"]
-    with apply_policy(pipe, policy) as applied:
-        same = {
-            "true_cfg_scale": 3.0,
-            **{f"negative_{key}": value for key, value in row_one.call(0, 1, 1).items() if "embeds" in key},
-        }
-        both = row.render(applied, **same)  # both passes are equal: guidance changes nothing
-        one = row.render(applied, true_cfg_scale=1.0)
-    assert torch.allclose(both, one, atol=1e-4)
+        assert applied.stored_bytes == 0
 
 
 def test_another_strength_is_refused_and_a_stretched_policy_fits() -> None:
@@ -176,3 +158,138 @@ def test_a_refiner_goes_on_where_the_base_ended() -> None:
         applied.use(policy)
         assert not torch.equal(row.render(applied, **arguments), bare)
         assert applied.trace.network == "101"
+
+
+def test_a_loop_written_by_hand_outside_of_run_is_plain_and_says_so() -> None:
+    pipe = SD.make()
+    text, x = SD.call(0, 1, 1)["prompt_embeds"], torch.randn(1, 4, 8, 8)
+
+    def walk() -> Tensor:
+        latents = x
+        pipe.scheduler.set_timesteps(SD.steps)
+        for time in pipe.scheduler.timesteps:
+            score = pipe.unet(latents, time, encoder_hidden_states=text).sample
+            latents = pipe.scheduler.step(score, time, latents).prev_sample
+        return latents
+
+    with torch.no_grad():
+        plain = walk()
+        with apply_policy(pipe, mixed(pipe)) as applied:
+            with pytest.warns(UserWarning, match="only inside `with applied.run"):
+                assert torch.equal(walk(), plain)
+            assert "only inside `with applied.run" in applied.trace.plain
+            with applied.run():
+                assert not torch.equal(walk(), plain)
+            assert applied.trace.plain == ""
+
+
+def test_a_loop_written_by_hand_that_ends_early_is_told() -> None:
+    pipe = SD.make()
+    text = SD.call(0, 1, 1)["prompt_embeds"]
+    with apply_policy(pipe, mixed(pipe)) as applied, torch.no_grad():
+        with pytest.raises(MismatchError, match="must walk the policy's 6 steps.*but it walked 3"), applied.run():
+            pipe.scheduler.set_timesteps(SD.steps)
+            x = torch.randn(1, 4, 8, 8)
+            for time in pipe.scheduler.timesteps[:3]:
+                x = pipe.scheduler.step(pipe.unet(x, time, encoder_hidden_states=text).sample, time, x).prev_sample
+        assert applied.stored_bytes == 0
+        with pytest.raises(MismatchError, match="but it walked 0"), applied.run():
+            pass
+        with pytest.raises(ValueError, match="the user's own"), applied.run():
+            raise ValueError("the user's own")
+
+
+def test_a_network_called_from_a_callback_is_no_part_of_the_run() -> None:
+    pipe = SD.make()
+    text = SD.call(0, 1, 1)["prompt_embeds"]
+
+    def preview(_: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        pipe.unet(30.0 * tensors["latents"], time, encoder_hidden_states=text)
+        return tensors
+
+    with apply_policy(pipe, mixed(pipe)) as applied:
+        right = SD.render(applied)
+        trace = applied.trace
+        assert torch.equal(SD.render(applied, callback_on_step_end=preview), right)
+        assert applied.trace == trace
+
+
+def test_timesteps_of_the_user_s_own_are_refused() -> None:
+    pipe = SD.make()
+    pipe.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
+    own = [999, 800, 600, 400, 100, 20]
+    policy = keyframe_policy(pipe, SD.steps, [0, 1, 3], 0.0, order=1)
+    listed = policy.replace(sampling=policy.sampling.model_copy(update={"timesteps": tuple(float(time) for time in own)}))
+    with apply_policy(pipe, policy) as applied:
+        right = SD.render(applied)
+        with pytest.raises(MismatchError, match="`timesteps` must be those that the policy was made for"):
+            SD.render(applied, timesteps=own)
+        assert torch.equal(SD.render(applied), right)
+        applied.use(listed)
+        walked = SD.render(applied)
+        assert not torch.equal(walked, right)
+        assert pipe.scheduler.timesteps.tolist() == own
+        assert torch.equal(SD.render(applied, timesteps=own), walked)
+        with pytest.raises(MismatchError, match="`timesteps` must be those"):
+            SD.render(applied, timesteps=[999, 800, 600, 400, 100, 10])
+
+
+def test_a_pipeline_that_steps_its_scheduler_for_every_view_is_refused() -> None:
+    pipe = sd_as("StableDiffusionPanoramaPipeline")
+    with apply_policy(pipe, keyframe_policy(pipe, 6, [0, 2, 4], 0.0)) as applied:
+        with pytest.raises(MismatchError, match="must be called once per step of the walk.*several views"):
+            SD.render(applied, width=768, height=512)
+
+
+def test_a_step_count_given_by_position() -> None:
+    pipe = SD.make()
+    with apply_policy(pipe, mixed(pipe)) as applied, torch.no_grad():
+        words = {key: value for key, value in SD.call(0, 1, 1).items() if "embeds" in key}
+        applied(None, None, None, SD.steps, output_type="latent", **words)
+        assert applied.trace.network == "111110"
+
+
+def test_a_controlnet_that_returns_its_class() -> None:
+    row = ROWS["SD ControlNet"]
+    pipe = row.make()
+    text, x, hint = torch.randn(1, 16, 16), torch.randn(1, 4, 8, 8), torch.rand(1, 3, 32, 32)
+    calls: list[int] = []
+    handle = pipe.controlnet.conv_in.register_forward_hook(lambda *_: calls.append(1))
+
+    def walk() -> Tensor:
+        latents = x
+        pipe.scheduler.set_timesteps(6)
+        for time in pipe.scheduler.timesteps:
+            given = pipe.controlnet(latents, time, encoder_hidden_states=text, controlnet_cond=hint)
+            options: dict[str, Any] = {
+                "down_block_additional_residuals": given.down_block_res_samples,
+                "mid_block_additional_residual": given.mid_block_res_sample,
+            }
+            score = pipe.unet(latents, time, encoder_hidden_states=text, **options).sample
+            latents = pipe.scheduler.step(score, time, latents).prev_sample
+        return latents
+
+    with torch.no_grad():
+        plain = walk()
+        with apply_policy(pipe, full_policy(pipe, 6)) as applied:
+            with applied.run():
+                assert torch.equal(walk(), plain)
+            applied.use(keyframe_policy(pipe, 6, [0, 2, 4], 0.0))
+            calls.clear()
+            with applied.run():
+                walk()
+            assert len(calls) == 3
+    handle.remove()
+
+
+def test_what_else_a_network_returns_is_passed_on() -> None:
+    pipe = ROWS["a toy of the tests' own"].make()
+    forward = pipe.transformer.forward
+    object.__setattr__(pipe.transformer, "forward", lambda *args, **kwargs: (*forward(*args, **kwargs), "more"))
+    with apply_policy(pipe, full_policy(pipe, 6)) as applied, torch.no_grad(), applied.run():
+        pipe.scheduler.set_timesteps(6)
+        x = torch.randn(1, 4, 8, 8)
+        for time in pipe.scheduler.timesteps:
+            score, more = pipe.transformer(x, time)
+            assert more == "more"
+            x = pipe.scheduler.step(score, time, x).prev_sample

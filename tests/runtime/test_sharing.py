@@ -1,5 +1,6 @@
 """One denoiser, several pipelines and threads: right, or refused at the start; never mixed."""
 
+import copy
 import threading
 from typing import Any
 
@@ -13,9 +14,17 @@ from tests.pipelines.stable_diffusion import sd_as
 from tests.runtime.mixed import SD, mixed
 
 
+def _parts(pipe: Any) -> dict[str, Any]:
+    return {name: part for name, part in pipe.components.items() if part is not None}
+
+
+def _copy(scheduler: Any) -> Any:
+    return type(scheduler).from_config(scheduler.config)
+
+
 def test_pipelines_that_share_a_denoiser() -> None:
     pipe = SD.make()
-    other = sd_as("StableDiffusionPipeline", **{name: part for name, part in pipe.components.items() if part is not None})
+    other = sd_as("StableDiffusionPipeline", **_parts(pipe))
     with apply_policy(pipe, mixed(pipe)) as applied:
         with pytest.raises(MismatchError, match="already follows one, put on through StableDiffusionPipeline"):
             apply_policy(other, mixed(other))
@@ -26,9 +35,9 @@ def test_pipelines_that_share_a_denoiser() -> None:
 def test_a_call_inside_another_call_is_refused_or_right() -> None:
     """A callback calls a second pipeline on the same denoiser: with the same scheduler refused, with its own right."""
     pipe = SD.make()
-    shared = {name: part for name, part in pipe.components.items() if part is not None}
+    shared = _parts(pipe)
     same = sd_as("StableDiffusionPipeline", **shared)
-    own = sd_as("StableDiffusionPipeline", **{**shared, "scheduler": type(pipe.scheduler).from_config(pipe.scheduler.config)})
+    own = sd_as("StableDiffusionPipeline", **{**shared, "scheduler": _copy(pipe.scheduler)})
     plain = SD.render(own)
     found: list[Any] = []
 
@@ -47,8 +56,8 @@ def test_a_call_inside_another_call_is_refused_or_right() -> None:
 
 def test_two_threads_on_one_denoiser() -> None:
     pipe = SD.make()
-    shared = {name: part for name, part in pipe.components.items() if part is not None}
-    own = sd_as("StableDiffusionPipeline", **{**shared, "scheduler": type(pipe.scheduler).from_config(pipe.scheduler.config)})
+    shared = _parts(pipe)
+    own = sd_as("StableDiffusionPipeline", **{**shared, "scheduler": _copy(pipe.scheduler)})
     plain = SD.render(own)
     with apply_policy(pipe, mixed(pipe)) as applied:
         right = SD.render(applied)
@@ -58,11 +67,11 @@ def test_two_threads_on_one_denoiser() -> None:
         def wait(_: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             if step == 2:
                 inside.set()
-                done.wait(60)
+                assert done.wait(60)
             return tensors
 
         def second() -> None:
-            inside.wait(60)
+            assert inside.wait(60)
             found["own scheduler"] = SD.render(own)
             try:
                 SD.render(pipe)
@@ -97,11 +106,78 @@ def test_pipelines_that_share_only_a_scheduler() -> None:
         right = SD.render(applied)
         assert torch.equal(row.render(other, num_inference_steps=9), plain)
         assert torch.equal(SD.render(applied), right)
-        with pytest.raises(
-            MismatchError, match="this DDIMScheduler already follows one.*Give `pipe` its own"
-        ):
+        with pytest.raises(MismatchError, match="this DDIMScheduler already follows one.*Give `pipe` its own"):
             apply_policy(other, full_policy(other, 6))
         other.scheduler = type(other.scheduler).from_config(other.scheduler.config)
         with apply_policy(other, full_policy(other, 9)) as second:
             assert torch.equal(row.render(second, num_inference_steps=9), plain)
             assert torch.equal(SD.render(applied), right)
+
+
+def test_another_task_on_the_same_parts_is_measured_by_its_own_walk() -> None:
+    """Img2img walks four of six steps, also after a text-to-image call that walked all."""
+    pipe, row = SD.make(), ROWS["SD img2img"]
+    img2img = sd_as("StableDiffusionImg2ImgPipeline", **_parts(pipe))
+    with apply_policy(pipe, mixed(pipe)) as applied:
+        right = SD.render(applied)
+        with pytest.raises(MismatchError, match="the policy has 6 but the call walks 4"):
+            row.render(img2img)
+        assert torch.equal(SD.render(applied), right)
+
+
+def test_a_request_that_is_refused_leaves_the_first_one_alone() -> None:
+    pipe = SD.make()
+
+    def inside(_: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if step == 2:
+            with pytest.raises(MismatchError, match="must finish one call before the next begins"):
+                SD.render(applied)
+        return tensors
+
+    with apply_policy(pipe, mixed(pipe)) as applied:
+        right = SD.render(applied)
+        trace = applied.trace
+        assert torch.equal(SD.render(applied, callback_on_step_end=inside), right)
+        assert applied.trace == trace
+
+
+def test_a_request_inside_a_loop_written_by_hand_is_refused() -> None:
+    pipe = SD.make()
+    text = SD.call(0, 1, 1)["prompt_embeds"]
+    with apply_policy(pipe, mixed(pipe)) as applied, torch.no_grad(), applied.run():
+        pipe.scheduler.set_timesteps(SD.steps)
+        x = torch.randn(1, 4, 8, 8)
+        for t, time in enumerate(pipe.scheduler.timesteps):
+            if t == 3:
+                with pytest.raises(MismatchError, match="another call is at step 3 of 6"):
+                    SD.render(pipe)
+            x = pipe.scheduler.step(pipe.unet(x, time, encoder_hidden_states=text).sample, time, x).prev_sample
+        assert applied.trace.network == "111110"
+
+
+def test_a_run_that_broke_off_outside_the_network_is_not_taken_for_another_one() -> None:
+    """The second pipeline has its own scheduler, so it begins no run: the first one's scores must not reach it."""
+    pipe = SD.make()
+    own = sd_as("StableDiffusionPipeline", **{**_parts(pipe), "scheduler": _copy(pipe.scheduler)})
+    plain = SD.render(own)
+
+    def fail(_: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if step == 2:
+            raise ValueError("in a callback")
+        return tensors
+
+    with apply_policy(pipe, mixed(pipe)) as applied:
+        right = SD.render(applied)
+        for _ in range(5):
+            with pytest.raises(ValueError, match="in a callback"):
+                SD.render(pipe, callback_on_step_end=fail)
+            assert torch.equal(SD.render(own), plain)
+        assert torch.equal(SD.render(applied), right)
+
+
+def test_copies_are_refused() -> None:
+    pipe = SD.make()
+    with apply_policy(pipe, mixed(pipe)):
+        with pytest.raises(MismatchError, match="while its UNet2DConditionModel is copied"):
+            copy.deepcopy(pipe.unet)
+    assert torch.equal(SD.render(copy.deepcopy(pipe)), SD.render(pipe))
