@@ -17,8 +17,7 @@ class StepPlan:
         lam: Weight of this step's own score, in [0, 1]; 1 at keyframes.
         weights: Weights of the last keyframes' scores, newest first; empty where no jump score is used.
         calls: Whether the network is called.
-        computes: Groups that compute.
-        stores: Those of ``computes`` whose result a later step gives back.
+        computes: Groups that compute, and keep what they computed.
         reuses: Groups that give back what they stored.
     """
 
@@ -28,7 +27,6 @@ class StepPlan:
     weights: tuple[float, ...]
     calls: bool
     computes: frozenset[str]
-    stores: frozenset[str]
     reuses: frozenset[str]
 
 
@@ -47,7 +45,6 @@ def _step(policy: "Policy", t: int) -> StepPlan:
         weights=_weights(policy, t),
         calls=calls,
         computes=computes,
-        stores=frozenset(name for name in computes if _is_reused(policy, name, t)),
         reuses=frozenset(policy.masks) - computes if calls else frozenset(),
     )
 
@@ -56,16 +53,3 @@ def _weights(policy: "Policy", t: int) -> tuple[float, ...]:
     if policy.mixing[t] == 1.0:
         return ()
     return policy.forecast["score"][t] if "score" in policy.forecast else (1.0,)
-
-
-def _is_reused(policy: "Policy", name: str, t: int) -> bool:
-    """Whether the next network call after t gives back what group ``name`` computes at t.
-
-    Where the guidance pair is reused, steps may compute half a batch and complete it from what was stored before, so
-    every result is kept.
-    """
-    if any("guidance" in sites for sites in policy.groups.values()):
-        return True
-    mask = policy.masks[name]
-    following = (s for s in range(t + 1, policy.T) if policy.mixing[s] > 0.0)
-    return next((mask[s] == "0" for s in following), False)

@@ -91,12 +91,7 @@ def test_plan_by_hand() -> None:
     policy = toy_policy(forecast={"score": ((), (1.0,), (), (2.0, -1.0))})
     zero, one, two, three = policy.plan()
     assert policy.nfe == 3
-    assert (zero.keyframe, zero.lam, zero.calls, zero.computes, zero.stores) == (True, 1.0, True, {"a"}, {"a"})
+    assert (zero.keyframe, zero.lam, zero.calls, zero.computes) == (True, 1.0, True, {"a"})
     assert (one.keyframe, one.lam, one.weights, one.reuses) == (False, 0.25, (1.0,), {"a"})
     assert (two.keyframe, two.weights, two.reuses) == (True, (), {"a"})
     assert (three.calls, three.weights, three.reuses, three.computes) == (False, (2.0, -1.0), set(), set())
-
-
-def test_nothing_is_stored_that_nobody_gives_back() -> None:
-    steps = toy_policy(masks={"a": "1110"}, mixing=(1.0, 0.5, 1.0, 0.5)).plan()
-    assert [bool(step.stores) for step in steps] == [False, False, True, False]
