@@ -1,5 +1,6 @@
 """A policy read step by step: what the runtime does at each t."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ class StepPlan:
         calls: Whether the network is called.
         computes: Groups that compute, and keep what they computed.
         reuses: Groups that give back what they stored.
+        forecasts: Those of ``reuses`` that give back a weighted sum -> its weights, newest first; the others hold the newest.
     """
 
     t: int
@@ -28,6 +30,7 @@ class StepPlan:
     calls: bool
     computes: frozenset[str]
     reuses: frozenset[str]
+    forecasts: Mapping[str, tuple[float, ...]]
 
 
 def make_plan(policy: "Policy") -> tuple[StepPlan, ...]:
@@ -38,6 +41,7 @@ def make_plan(policy: "Policy") -> tuple[StepPlan, ...]:
 def _step(policy: "Policy", t: int) -> StepPlan:
     calls = policy.mixing[t] > 0.0
     computes = frozenset(name for name, mask in policy.masks.items() if mask[t] == "1")
+    reuses = frozenset(policy.masks) - computes if calls else frozenset()
     return StepPlan(
         t=t,
         keyframe=policy.keyframes[t] == "1",
@@ -45,7 +49,8 @@ def _step(policy: "Policy", t: int) -> StepPlan:
         weights=_weights(policy, t),
         calls=calls,
         computes=computes,
-        reuses=frozenset(policy.masks) - computes if calls else frozenset(),
+        reuses=reuses,
+        forecasts={name: w for name in reuses if (w := _row(policy, name, t)) != (1.0,)},
     )
 
 
@@ -53,3 +58,8 @@ def _weights(policy: "Policy", t: int) -> tuple[float, ...]:
     if policy.mixing[t] == 1.0:
         return ()
     return policy.forecast["score"][t] if "score" in policy.forecast else (1.0,)
+
+
+def _row(policy: "Policy", name: str, t: int) -> tuple[float, ...]:
+    """Returns the weights of a group at a step where it gives back."""
+    return policy.forecast[name][t] if name in policy.forecast else (1.0,)

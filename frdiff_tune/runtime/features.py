@@ -1,10 +1,11 @@
 """What the sites of a run have kept, by site and pass; handed to the sites before a network call, taken back after it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.policy import Policy
+from frdiff_tune.policy import Policy, StepPlan
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.runtime.keeping import REUSE, STORE, SiteState, version
 from frdiff_tune.runtime.tree import half_of, leaves, map_tensors, zip_tensors
@@ -12,9 +13,38 @@ from frdiff_tune.runtime.tree import half_of, leaves, map_tensors, zip_tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
+Node = tuple[int, Any]
+"""The step at which a site computed, and what it kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A network call that is about to be made.
+
+    Arguments:
+        component: The denoiser.
+        key: The pass.
+        step: The plan of the present step.
+        forced: Whether everything computes.
+        half: Which half of the batch is computed, the first one or not; None: all of it.
+        copies: Whether the call writes into what sites keep, so that they copy it.
+        device: Where the call runs.
+    """
+
+    component: str
+    key: str
+    step: StepPlan
+    forced: bool
+    half: bool | None
+    copies: bool
+    device: Any
+
 
 class Features:
     """The features of one run.
+
+    A group whose policy forecasts it keeps what its last computing steps gave, as many as its longest row of weights has:
+    its memory is that of holding times the number of weights.
 
     Attributes:
         states: Site -> its state; those of all policies that were put on.
@@ -22,16 +52,24 @@ class Features:
 
     def __init__(self) -> None:
         self.states: dict[str, SiteState] = {}
-        self._nodes: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._nodes: dict[tuple[str, str], tuple[Node, ...]] = {}
         self._sites: dict[str, list[tuple[str, str, SiteState]]] = {}
         self._history: dict[str, int] = {}
+        self._computing: dict[str, list[int]] = {}
+        self._rows: dict[tuple[str, int], tuple[float, ...]] = {}
+        self._weights: dict[Any, dict[tuple[str, int], Tensor]] = {}
 
-    def load(self, policy: Policy) -> None:
+    def load(self, policy: Policy, plan: Sequence[StepPlan]) -> None:
         """Switches to another policy; what was kept is dropped."""
         self.clear()
         self._sites.clear()
+        self._weights.clear()
+        self._rows = {
+            (group, step.t): step.forecasts.get(group, (1.0,)) for step in plan for group in step.reuses & set(policy.forecast)
+        }
         for group, sites in policy.groups.items():
-            self._history[group] = max((len(weights) for weights in policy.forecast.get(group, ())), default=1) or 1
+            self._history[group] = max((len(row) for (name, _), row in self._rows.items() if name == group), default=1)
+            self._computing[group] = [step.t for step in plan if group in step.computes]
             for site in sites:
                 if site not in (GUIDANCE, CONTROLNET):
                     state = self.states.setdefault(site, SiteState())
@@ -48,56 +86,77 @@ class Features:
         for kept in [kept for kept in self._nodes if kept[1] == key and kept[0] != CONTROLNET]:
             del self._nodes[kept]
 
-    def open(
-        self, component: str, key: str, reuses: frozenset[str], weights: "Mapping[str, Tensor]", half: bool | None, copies: bool
-    ) -> None:
-        """Tells the sites of a denoiser what to do in the network call that follows.
+    def open(self, call: Opening) -> bool:
+        """Tells the sites of a denoiser what to do in the call that follows.
 
-        Arguments:
-            component: The denoiser.
-            key: The pass.
-            reuses: Groups that give back; the others compute and keep.
-            weights: Group -> weights of what it kept, newest first, with shape (nodes,); others give back the newest.
-            half: Which half of the batch is computed, the first one or not; None: all of it.
-            copies: Whether the call writes into what sites keep, so that they copy it.
+        Returns:
+            Whether a group computes that the policy reuses, because what it would give back is not there.
         """
-        for group, site, state in self._sites.get(component, ()):
-            state.copies = copies
-            nodes = self._nodes.get((site, key), ())
-            if group in reuses:
-                state.action, state.weights = REUSE, weights.get(group)
-                nodes = nodes[: 1 if state.weights is None else state.weights.shape[0]]
-                state.nodes = nodes if half is None else tuple(_cut(node, half) for node in nodes)
+        short = False
+        for group, site, state in self._sites.get(call.component, ()):
+            state.copies = call.copies
+            reuses = group in call.step.reuses and not call.forced
+            given = self._given(group, (site, call.key), call.step.t) if reuses else ()
+            if given:
+                state.action, state.weights = REUSE, self._weights_on(call.device).get((group, call.step.t))
+                state.nodes = given if call.half is None else tuple(_cut(node, call.half) for node in given)
             else:
-                state.action = STORE
-                if half is None and nodes:  # freed before the new one is there, so that the peak does not hold both
-                    self._nodes[site, key] = nodes[: self._history[group] - 1]
-                del nodes
+                state.action, short = STORE, short or reuses
+                self._make_room(group, (site, call.key), call.half)
+        return short
 
-    def close(self, component: str, key: str, half: bool | None) -> set[str]:
+    def _given(self, group: str, place: tuple[str, str], t: int) -> tuple[Any, ...]:
+        """Returns the nodes that a group's weights at step ``t`` are for, newest first; empty if they are not there.
+
+        A group that is forecast always gets as many as its longest row has weights, the newest again where there are fewer,
+        so that compiled code is the same at all its steps.
+        """
+        count = len(self._rows.get((group, t), (1.0,)))
+        nodes = self._nodes.get(place, ())[:count]
+        wanted = [step for step in self._computing[group] if step < t][: -count - 1 : -1]
+        if not nodes or (count > 1 and [step for step, _ in nodes] != wanted):
+            return ()
+        values = [value for _, value in nodes]
+        return (*values, *[values[0]] * (self._history[group] - len(values)))
+
+    def _make_room(self, group: str, place: tuple[str, str], half: bool | None) -> None:
+        """Drops the oldest node before the new one is there, so that the peak does not hold both."""
+        if half is None and place in self._nodes:
+            self._nodes[place] = self._nodes[place][: self._history[group] - 1]
+
+    def _weights_on(self, device: Any) -> "dict[tuple[str, int], Tensor]":  # noqa: ANN401
+        """Returns all weights as tensors of a device, made once: nothing is copied to it step by step."""
+        import torch
+
+        if device not in self._weights:
+            table = {place: [*row, *[0.0] * (self._history[place[0]] - len(row))] for place, row in self._rows.items()}
+            self._weights[device] = {place: torch.tensor(row, dtype=torch.float32).to(device) for place, row in table.items()}
+        return self._weights[device]
+
+    def close(self, call: Opening) -> set[str]:
         """Takes what the sites of a denoiser kept in a call; returns the groups that computed."""
         computed = set()
-        for group, site, state in self._sites.get(component, ()):
+        for group, site, state in self._sites.get(call.component, ()):
             if state.action == STORE and state.fresh is not None:
                 computed.add(group)
                 _check_unwritten(site, state)
-                before = self._nodes.get((site, key), ())
-                node = state.fresh if half is None else _joined(before[0], state.fresh, half)
-                self._nodes[site, key] = (node, *before[: self._history[group] - 1])
+                before = self._nodes.get((site, call.key), ())
+                node = state.fresh if call.half is None else _joined(before[0][1], state.fresh, call.half)
+                self._nodes[site, call.key] = ((call.step.t, node), *before[: self._history[group] - 1])
             state.clear()
         return computed
 
     def residuals(self, key: str) -> Any:  # noqa: ANN401
         """Returns what the ControlNet gave last in a pass, or None."""
-        return next(iter(self._nodes.get((CONTROLNET, key), ())), None)
+        return next((node for _, node in self._nodes.get((CONTROLNET, key), ())), None)
 
     def keep_residuals(self, key: str, residuals: Any) -> None:  # noqa: ANN401
         """Keeps what the ControlNet gave."""
-        self._nodes[CONTROLNET, key] = (residuals,)
+        self._nodes[CONTROLNET, key] = ((0, residuals),)
 
     def tensors(self) -> Iterator["Tensor"]:
         """Yields all that is kept."""
-        yield from leaves(list(self._nodes.values()))
+        yield from leaves([node for nodes in self._nodes.values() for _, node in nodes])
 
 
 def _check_unwritten(site: str, state: SiteState) -> None:

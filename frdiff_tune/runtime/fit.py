@@ -5,7 +5,7 @@ from typing import Any
 
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy
-from frdiff_tune.runtime.families import Site
+from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE, Site
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.pipeline import model_digest
 from frdiff_tune.runtime.site import Denoiser
@@ -58,11 +58,11 @@ def check_policy(
             f"`policy.variable` must be 'output' for {type(strange.module).__name__}, of which it is not known how its output "
             f"relates to noise and sample, but got {policy.variable!r}. Take a policy with variable 'output'."
         )
-    grouped = sorted(set(policy.forecast) - {"score"})
-    if grouped:
+    held = [name for name, names in policy.groups.items() if name in policy.forecast and {GUIDANCE, CONTROLNET} & set(names)]
+    if held:
         raise MismatchError(
-            f"`policy.forecast` must name only 'score' as yet but got weights for the groups {grouped}. "
-            f"Take them out, or upgrade frdiff-tune."
+            f"`policy.forecast` must not name {held[0]!r}: guidance and a ControlNet are held, not forecast. "
+            f"Take its weights out."
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.policy import Policy, StepPlan
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
-from frdiff_tune.runtime.features import Features
+from frdiff_tune.runtime.features import Features, Opening
 from frdiff_tune.runtime.keeping import PLAIN, REUSE, STORE
 from frdiff_tune.runtime.owner import Owner, present
 from frdiff_tune.runtime.trace import StepTrace, Trace
@@ -84,8 +84,8 @@ class Run:
         """Switches to another policy; what was stored is dropped."""
         self.reset()
         self.policy = policy
-        self.features.load(policy)
         self._plan = policy.plan()
+        self.features.load(policy, self._plan)
         self._group_of = {site: name for name, sites in policy.groups.items() for site in sites}
         self._history = max((len(step.weights) for step in self._plan), default=0)
 
@@ -200,19 +200,21 @@ class Run:
             return PLAIN
         return REUSE if group in self.step.reuses and not self.forced else STORE
 
-    def open_call(self, component: str, copies: bool) -> None:
+    def open_call(self, component: str, copies: bool, device: Any) -> Opening:  # noqa: ANN401
         """Tells the sites of a denoiser what to do in the network call that follows.
 
         Arguments:
             component: The denoiser.
             copies: Whether the call writes into what sites keep.
+            device: Where it runs.
         """
-        reuses = frozenset() if self.forced else self.step.reuses
-        self.features.open(component, self.key, reuses, {}, self.half, copies)
+        call = Opening(component, self.key, self.step, self.forced, self.half, copies, device)
+        self._was_forced |= self.features.open(call)
+        return call
 
-    def close_call(self, component: str) -> None:
+    def close_call(self, call: Opening) -> None:
         """Takes what the sites have kept, and notes which groups computed."""
-        self._computed |= self.features.close(component, self.key, self.half)
+        self._computed |= self.features.close(call)
         self._calls += 1
         self.half = None
 

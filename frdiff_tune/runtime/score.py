@@ -54,6 +54,7 @@ class ScorePatch:
     _forms: dict[bool, type | None] = field(default_factory=dict)
     _rest: tuple[Any, ...] = ()
     _dtype: Any = None
+    _device: Any = None
     _pair: GuidancePair = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +100,7 @@ class ScorePatch:
         run = self.run
         self._check_shape(x)
         step = run.step
-        run.batches[run.key] = x.shape[0]
+        run.batches[run.key], self._device = x.shape[0], x.device
         if not step.calls and not run.forced:
             return self._jump(x)
         score = self._pair.score(x, args, kwargs)
@@ -158,10 +159,11 @@ class ScorePatch:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Tensor":
         """Runs the network with the sites following the policy."""
-        run, component = self.run, self.denoiser.component
-        run.open_call(component, self.denoiser.family.writes_in_place(self.denoiser.module, kwargs))
+        run, denoiser = self.run, self.denoiser
+        copies = denoiser.family.writes_in_place(denoiser.module, kwargs)
+        call = run.open_call(denoiser.component, copies, self._device)
         output = self.forward(*args, **kwargs)
-        run.close_call(component)
+        run.close_call(call)
         as_class = kwargs.get("return_dict") is not False
         if isinstance(output, tuple):
             self._forms[as_class], self._rest = None, output[1:]

@@ -49,12 +49,6 @@ def test_unknown_sites(pipe: Any) -> None:
     refused(pipe, policy, "sites that the model has but 'unet.nowhere' is none of its")
 
 
-def test_a_group_s_forecast_is_refused_until_the_runtime_knows_it(pipe: Any) -> None:
-    policy = keyframe_policy(pipe, STEPS, [0, 1, 3], groups=["conv"])
-    weights = tuple((2.0, -1.0) if t in (2, 4, 5) else () for t in range(STEPS))
-    refused(pipe, policy.replace(forecast={"conv": weights}), r"weights for the groups \['conv'\]")
-
-
 def test_an_unknown_scheduler_class(pipe: Any) -> None:
     sampling = full_policy(pipe, STEPS).sampling
     odd = SchedulerInfo(name="StableDiffusionPipeline", config=sampling.scheduler.config)
