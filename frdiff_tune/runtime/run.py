@@ -200,6 +200,11 @@ class Run:
             return PLAIN
         return REUSE if group in self.step.reuses and not self.forced else STORE
 
+    @property
+    def rows(self) -> int:
+        """Distinct sets of groups that the policy's network calls reuse, and the one that reuses none."""
+        return len({step.reuses for step in self._plan if step.calls} | {frozenset()})
+
     def open_call(self, component: str, copies: bool, device: Any) -> Opening:  # noqa: ANN401
         """Tells the sites of a denoiser what to do in the network call that follows.
 

@@ -14,6 +14,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MismatchError
+from frdiff_tune.runtime.graphs import room_for_graphs
 from frdiff_tune.runtime.guidance import GuidancePair
 from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.site import Denoiser
@@ -162,7 +163,8 @@ class ScorePatch:
         run, denoiser = self.run, self.denoiser
         copies = denoiser.family.writes_in_place(denoiser.module, kwargs)
         call = run.open_call(denoiser.component, copies, self._device)
-        output = self.forward(*args, **kwargs)
+        with room_for_graphs(run.rows):
+            output = self.forward(*args, **kwargs)
         run.close_call(call)
         as_class = kwargs.get("return_dict") is not False
         if isinstance(output, tuple):
