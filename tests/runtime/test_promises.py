@@ -1,5 +1,6 @@
 """The runtime's promises on the embedded models: nothing changes under the full policy, nothing stays after removal."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ from torch import Tensor
 
 from frdiff_tune import apply_policy, frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.errors import MismatchError
+from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import default_groups, find_denoiser
 from tests.runtime.rendering import hooks, render, snapshot
 
 STEPS = 6
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", params=["emoji", "emoji_dit"])
@@ -158,3 +161,18 @@ def test_a_saved_pipeline_is_the_user_s_own(pipe: Any, tmp_path: Any, bare: Tens
     back.set_progress_bar_config(disable=True)
     assert type(back.scheduler).__name__ == "DDIMScheduler"
     assert torch.equal(render(back, back, num_inference_steps=STEPS), bare)
+
+
+def test_a_policy_file_of_the_first_version_still_means_the_same(emoji: Any) -> None:
+    """The file that the demo left in its first release: its digest, and the picture of the tables that it holds."""
+    policy = Policy.load(ROOT / "benchmarks" / "results" / "demo" / "policy.json")
+    assert policy.schema_version == 1
+    assert policy.digest == "0a09823113a22ed70b10872e643fbd496856ddd2059f1ad83514bd5fb6796f72"
+    keyframes = [t for t, bit in enumerate(policy.keyframes) if bit == "1"]
+    options: dict[str, Any] = {"groups": [], "order": 1, "strength": 1.0, "variable": policy.variable}
+    built = keyframe_policy(emoji, 50, keyframes, 0.0, **options).replace(forecast=policy.forecast)
+    with apply_policy(emoji, policy) as applied:
+        picture = render(applied, emoji)
+        assert applied.trace.network == policy.keyframes
+        applied.use(built)
+        assert torch.equal(render(applied, emoji), picture)
