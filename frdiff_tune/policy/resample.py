@@ -1,5 +1,6 @@
 """A policy stretched to another walk: keyframes and masks keep their places in the run, nothing is known of the result."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import PolicyError
@@ -26,13 +27,14 @@ def resampled(policy: "Policy", steps: int, T: int | None) -> dict[str, Any]:
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
         raise PolicyError(f"`T` must be a whole number from 1 on but got {length!r}. Leave it out to stretch it with them.")
     keyframes = _stretched(policy.keyframes, length)
+    masks = {name: _stretched(mask, length) for name, mask in policy.masks.items()}
     sampling = policy.sampling.model_copy(update={"num_inference_steps": steps, "T": length})
     return {
         "sampling": sampling,
         "keyframes": keyframes,
         "mixing": tuple(policy.mixing[_between(policy, t, keyframes)] for t in range(length)),
-        "masks": {name: _stretched(mask, length) for name, mask in policy.masks.items()},
-        "forecast": {"score": _forecast(policy, keyframes)} if "score" in policy.forecast else {},
+        "masks": masks,
+        "forecast": {name: _forecast(table, {"score": keyframes, **masks}[name]) for name, table in policy.forecast.items()},
         "measured": None,
         "machine": None,
         "provenance": Provenance(
@@ -51,14 +53,26 @@ def _between(policy: "Policy", t: int, keyframes: str) -> int:
     """Returns the old step that a new one stands for: of its own kind (keyframe or not) the nearest fraction of the run."""
     kind, place = keyframes[t], t * policy.T / len(keyframes)
     same = [old for old, bit in enumerate(policy.keyframes) if bit == kind] or list(range(policy.T))
-    return min(same, key=lambda old: (abs(old - place), old))
+    return _nearest(same, place)
 
 
-def _forecast(policy: "Policy", keyframes: str) -> tuple[Weights, ...]:
-    """Returns forecast weights of the old steps that new ones stand for; with too few keyframes before, the last is held."""
-    table = policy.forecast["score"]
-    rows = []
-    for t in range(len(keyframes)):
-        row = table[_between(policy, t, keyframes)] if keyframes[t] == "0" else ()
-        rows.append(row if len(row) <= keyframes[:t].count("1") else (1.0,))
-    return tuple(row or ((1.0,) if bit == "0" else ()) for row, bit in zip(rows, keyframes, strict=True))
+def _nearest(steps: Sequence[int], place: float) -> int:
+    """Returns the step nearest to a place; of two the earlier."""
+    return min(steps, key=lambda step: (abs(step - place), step))
+
+
+def _forecast(table: Sequence[Weights], stored: str) -> tuple[Weights, ...]:
+    """Returns forecast weights for the steps that store nothing: of the nearest old step that had some, by its fraction.
+
+    Where too little was stored before, the newest is held.
+
+    Arguments:
+        table: The old weights; empty where none were used.
+        stored: The new steps that store, as zeros and ones.
+    """
+    known = [old for old, row in enumerate(table) if row]
+    rows: list[Weights] = []
+    for t, bit in enumerate(stored):
+        row = table[_nearest(known, t * len(table) / len(stored))] if bit == "0" and known else ()
+        rows.append(row if len(row) <= stored[:t].count("1") else (1.0,))
+    return tuple(rows)

@@ -86,7 +86,8 @@ def _jumps(policy: Policy) -> str:
 def _reuse(policy: Policy) -> str:
     plan = policy.plan()
     reused = {name: sum(name in step.reuses for step in plan) for name in policy.masks}
-    parts = [f"{name} reused at {count}" for name, count in reused.items() if count]
+    words = {name: "forecast" if name in policy.forecast else "reused" for name in reused}
+    parts = [f"{name} {words[name]} at {count}" for name, count in reused.items() if count]
     mixed = sum(0 < step.lam < 1 for step in plan)
     if mixed:
         parts.append(f"scores mixed at {mixed}")

@@ -27,6 +27,16 @@ def test_twice_as_many_steps() -> None:
     assert found.forecast["score"][1] == (1.0,), "one keyframe so far: nothing to extrapolate from"
 
 
+def test_a_group_s_weights_are_stretched_like_the_score_s() -> None:
+    trend = ((), (), (2.0, -1.0), (3.0, -2.0), (), (), (1.5, -0.5), (2.0, -1.0))
+    policy = eight().replace(forecast={"a": trend})
+    found = policy.resample(16)
+    assert found.masks["a"] == "1010000010000000"
+    assert found.forecast["a"][4:8] == ((2.0, -1.0), (2.0, -1.0), (3.0, -2.0), (3.0, -2.0))
+    assert found.forecast["a"][1] == (1.0,), "one computing step so far"
+    assert policy.resample(8).digest == policy.digest
+
+
 def test_half_as_many_steps_keeps_what_can_be_kept() -> None:
     found = eight().resample(4)
     assert found.keyframes == "1011"  # 0, .5, 2, 3: the first two fall together
