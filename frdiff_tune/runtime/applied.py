@@ -12,6 +12,7 @@ from frdiff_tune.runtime.clock import Clock, OnMismatch
 from frdiff_tune.runtime.controlnet import ControlNetPatch
 from frdiff_tune.runtime.entry import Entry
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
+from frdiff_tune.runtime.features import Features
 from frdiff_tune.runtime.fit import check_parts, check_places, check_policy
 from frdiff_tune.runtime.holder import Holder, hold, release
 from frdiff_tune.runtime.owner import calling_pipeline
@@ -19,8 +20,9 @@ from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.reuse import patch_site
 from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.score import ScorePatch
+from frdiff_tune.runtime.seat import SchedulerSeat
 from frdiff_tune.runtime.site import COMPONENTS, discover_sites, find_denoisers
-from frdiff_tune.runtime.solver import build_scheduler, check_scheduler, scheduler_info
+from frdiff_tune.runtime.storage import AS_IT_IS, Storage
 from frdiff_tune.runtime.trace import Trace
 
 
@@ -31,31 +33,37 @@ class Applied:
         pipe: The pipeline.
         policy: The policy.
         on_mismatch: What to do with a call that the policy does not fit.
+        storage: How features are kept.
 
     Raises:
         MismatchError: See ``apply_policy``.
     """
 
-    def __init__(self, pipe: Any, policy: Policy, on_mismatch: OnMismatch = "error") -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        pipe: Any,  # noqa: ANN401
+        policy: Policy,
+        on_mismatch: OnMismatch = "error",
+        storage: Storage = AS_IT_IS,
+    ) -> None:
         self._pipe, self._on_mismatch = pipe, on_mismatch
         self._denoisers = {denoiser.component: denoiser for denoiser in find_denoisers(pipe)}
         self._sites = {site.name: site for site in discover_sites(pipe)}
-        self._scheduler_before = pipe.scheduler
+        self._seat = SchedulerSeat(pipe)
         self._patches: list[Patch] = []
         self._entries: list[Entry] = []
         self._site_patches: dict[str, dict[str, Patch]] = {}
-        self._schedulers: dict[str, Any] = {}
         self._removed = False
         self._parts = {denoiser.component: denoiser.module for denoiser in self._denoisers.values()}
         self._parts |= {CONTROLNET: pipe.controlnet} if getattr(pipe, CONTROLNET, None) is not None else {}
         hold([denoiser.module for denoiser in self._denoisers.values()], Holder(type(pipe).__name__, pipe.scheduler))
         try:
-            check_policy(policy, self._denoisers, self._sites, self._scheduler_before)
-            scheduler = self._scheduler_of(policy)
+            check_policy(policy, self._denoisers, self._sites, self._seat.own)
+            scheduler = self._seat.scheduler_of(policy)
         except BaseException:
             self._release()
             raise
-        self._run = Run(policy)
+        self._run = Run(policy, Features(storage))
         self._clock: Clock | None = None
         for denoiser in self._denoisers.values():
             self._entries.append(Entry(pipe, denoiser, ScorePatch(self._run, denoiser, self._guard, self._enter)))
@@ -63,7 +71,7 @@ class Applied:
                 self._patches.append(Patch(denoiser.module, "cache_context", self._patch_context))
         if CONTROLNET in self._parts:
             self._patches.append(Patch(pipe.controlnet, "forward", lambda forward: ControlNetPatch(self._run, forward)))
-        self._patches.append(Patch(pipe, "save_pretrained", self._patch_save))
+        self._patches.append(self._seat.patch_save())
         self._switch(policy, scheduler)
 
     @property
@@ -83,7 +91,7 @@ class Applied:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the tensors that are stored now; 0 outside a run."""
+        """Bytes of the tensors that are stored now; 0 outside a run, unless they are kept alive."""
         return self._run.stored_bytes
 
     @property
@@ -106,7 +114,7 @@ class Applied:
             return self._pipe(*args, **kwargs)
         finally:
             if not self._run.busy:  # else this call was refused, and the run is another's
-                self._run.reset()
+                self._run.finish()
 
     @contextmanager
     def run(self, T: int | None = None) -> Iterator[Self]:
@@ -133,7 +141,7 @@ class Applied:
             yield self
         finally:
             self._run.by_hand = False
-            self._run.reset()
+            self._run.finish()
         walked = len(self.trace.steps)
         if walked != self.policy.T and not self.trace.plain:
             raise MismatchError(
@@ -150,8 +158,8 @@ class Applied:
         if self._removed:
             raise MismatchError("`applied` must be on but was removed. Call `apply_policy` again.")
         self._check_idle("`.use(policy)`")
-        check_policy(policy, self._denoisers, self._sites, self._scheduler_before)
-        self._switch(policy, self._scheduler_of(policy))
+        check_policy(policy, self._denoisers, self._sites, self._seat.own)
+        self._switch(policy, self._seat.scheduler_of(policy))
         return self
 
     def remove(self) -> None:
@@ -172,7 +180,7 @@ class Applied:
         for patch in [*self._patches, *(patch for parts in self._site_patches.values() for patch in parts.values())]:
             patch.remove()
         if self._clock is not None and self._pipe.scheduler is self._clock.scheduler:
-            _install(self._pipe, self._scheduler_before)
+            self._seat.install(self._seat.own)
         self._release()
 
     def __enter__(self) -> Self:
@@ -189,18 +197,6 @@ class Applied:
                 f"Interrupt the call first."
             )
 
-    def _scheduler_of(self, policy: Policy) -> Any:  # noqa: ANN401
-        """Returns the scheduler that a policy walks: the user's own object where it is the same."""
-        info = policy.sampling.scheduler
-        if info == scheduler_info(self._scheduler_before):
-            return self._scheduler_before
-        key = info.model_dump_json()
-        if key not in self._schedulers:
-            scheduler = build_scheduler(info)
-            check_scheduler(self._pipe, scheduler)
-            self._schedulers[key] = scheduler
-        return self._schedulers[key]
-
     def _switch(self, policy: Policy, scheduler: Any) -> None:  # noqa: ANN401
         """Puts a checked policy on."""
         self._run.load(policy)
@@ -208,8 +204,7 @@ class Applied:
             if self._clock is not None:
                 self._clock.remove()
             self._clock = Clock(self._run, scheduler, self._serves, self._on_mismatch)
-        if self._pipe.scheduler is not scheduler:
-            _install(self._pipe, scheduler)
+        self._seat.install(scheduler)
         for entry in self._entries:
             entry.settle()
             entry.score.prediction = scheduler.config.get("prediction_type", "flow_prediction")
@@ -277,21 +272,3 @@ class Applied:
         pipe = calling_pipeline()
         walked = self.policy.T if pipe is None and self._run.by_hand else getattr(pipe, "_num_timesteps", None)
         self._clock.enter(timestep, walked)
-
-    def _patch_save(self, save: Callable[..., Any]) -> Callable[..., Any]:
-        """Makes ``save_pretrained`` write the user's own scheduler."""
-
-        def patched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            present = self._pipe.scheduler
-            _install(self._pipe, self._scheduler_before)
-            try:
-                return save(*args, **kwargs)
-            finally:
-                _install(self._pipe, present)
-
-        return patched
-
-
-def _install(pipe: Any, scheduler: Any) -> None:  # noqa: ANN401
-    """Gives a pipeline another scheduler; its configuration follows."""
-    pipe.register_modules(scheduler=scheduler)

@@ -7,6 +7,7 @@ from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime.applied import Applied
 from frdiff_tune.runtime.clock import OnMismatch
+from frdiff_tune.runtime.storage import make_storage
 
 
 def apply_policy(
@@ -14,6 +15,9 @@ def apply_policy(
     policy: Policy | str | Path,
     *,
     capture: Literal["eager"] = "eager",
+    cache_dtype: Any = None,  # noqa: ANN401
+    cache_device: Any = None,  # noqa: ANN401
+    keep_alive: bool = False,
     on_mismatch: OnMismatch = "error",
 ) -> Applied:
     """Puts a policy on a pipeline: from then on its runs compute, reuse, mix and jump as the policy says.
@@ -25,6 +29,13 @@ def apply_policy(
         pipe: A diffusers pipeline, on any device and in any dtype.
         policy: A policy or the path of its file.
         capture: How the network is launched; only ``"eager"`` as yet.
+        cache_dtype: A dtype of torch, or its name, that features are kept in: float16, bfloat16, float8_e4m3fn, float8_e5m2;
+            None: the network's own. Narrow ones are scaled per picture so that nothing overflows. It costs one conversion
+            per site and step, and a little likeness.
+        cache_device: Where features wait until they are given back, as "cpu"; None: where they were computed. It costs a copy
+            there where a group computes and one back where it gives back, which the host does not wait for.
+        keep_alive: Whether features of a whole run stay in memory until the next run begins, for serving: nobody else can
+            take the memory between calls. They are never used in the next run.
         on_mismatch: What to do with a call whose step count or walk the policy does not fit: ``"error"`` refuses it;
             ``"plain"``, for serving, computes every step (with the policy's solver, if it brings one) with one warning, and
             the trace says why. Other mistakes, as a replaced module, are refused either way.
@@ -35,11 +46,12 @@ def apply_policy(
     Raises:
         MismatchError: If the policy is for another denoiser, noise schedule or prediction type, names sites that the model
             does not have or weights for a group, or something has a policy on already: denoiser, scheduler, or a cache of
-            diffusers' own.
+            diffusers' own; if an option has no such value.
         PolicyError: If a file cannot be read.
     """
     if capture != "eager":
         raise MismatchError(f"`capture` must be 'eager' but got {capture!r}. Other launch modes are not supported yet.")
     if on_mismatch not in ("error", "plain"):
         raise MismatchError(f"`on_mismatch` must be 'error' or 'plain' but got {on_mismatch!r}. Use 'error' to be told.")
-    return Applied(pipe, policy if isinstance(policy, Policy) else Policy.load(policy), on_mismatch)
+    storage = make_storage(cache_dtype, cache_device, keep_alive)
+    return Applied(pipe, policy if isinstance(policy, Policy) else Policy.load(policy), on_mismatch, storage)

@@ -1,11 +1,14 @@
 """Where a pipeline calls its network: outside of what is compiled, so that nothing of a run is compiled into it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.score import ScorePatch
 from frdiff_tune.runtime.site import Denoiser
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Entry:
@@ -27,6 +30,7 @@ class Entry:
     def settle(self) -> None:
         """Moves to where the pipeline calls its network now."""
         owner, name = self._place()
+        self.score.volatile = owner is not self._denoiser.module or _is_compiled(self._denoiser.module)
         if self._patch is not None and self._patch.owner is owner and self._patch.name == name:
             return
         self.remove()
@@ -49,3 +53,9 @@ class Entry:
         if held is not module:
             return held, "forward"
         return module, "forward" if module._compiled_call_impl is None else "_compiled_call_impl"
+
+
+def _is_compiled(network: "nn.Module") -> bool:
+    """Whether a network, or a part of it, is compiled in place."""
+    compiled = any(module._compiled_call_impl is not None for module in network.modules())
+    return compiled or hasattr(vars(network).get("forward"), "_torchdynamo_orig_callable")

@@ -8,6 +8,7 @@ from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy, StepPlan
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.runtime.keeping import REUSE, STORE, SiteState, version
+from frdiff_tune.runtime.storage import Storage, unpacked
 from frdiff_tune.runtime.tree import half_of, leaves, map_tensors, zip_tensors
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Opening:
         forced: Whether everything computes.
         half: Which half of the batch is computed, the first one or not; None: all of it.
         copies: Whether the call writes into what sites keep, so that they copy it.
+        volatile: Whether a later call may overwrite what this one gives, as CUDA graphs of a compiler do.
         device: Where the call runs.
     """
 
@@ -37,6 +39,7 @@ class Opening:
     forced: bool
     half: bool | None
     copies: bool
+    volatile: bool
     device: Any
 
 
@@ -46,11 +49,15 @@ class Features:
     A group whose policy forecasts it keeps what its last computing steps gave, as many as its longest row of weights has:
     its memory is that of holding times the number of weights.
 
+    Arguments:
+        storage: How they are kept.
+
     Attributes:
         states: Site -> its state; those of all policies that were put on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
         self.states: dict[str, SiteState] = {}
         self._nodes: dict[tuple[str, str], tuple[Node, ...]] = {}
         self._sites: dict[str, list[tuple[str, str, SiteState]]] = {}
@@ -72,7 +79,7 @@ class Features:
             self._computing[group] = [step.t for step in plan if group in step.computes]
             for site in sites:
                 if site not in (GUIDANCE, CONTROLNET):
-                    state = self.states.setdefault(site, SiteState())
+                    state = self.states.setdefault(site, SiteState(self.storage))
                     self._sites.setdefault(site.partition(".")[0], []).append((group, site, state))
 
     def clear(self) -> None:
@@ -141,18 +148,20 @@ class Features:
                 computed.add(group)
                 _check_unwritten(site, state)
                 before = self._nodes.get((site, call.key), ())
-                node = state.fresh if call.half is None else _joined(before[0][1], state.fresh, call.half)
+                fresh, state.fresh = state.fresh, None
+                fresh = map_tensors(lambda tensor: tensor.clone(), fresh) if call.volatile else fresh
+                node = fresh if call.half is None else _joined(before[0][1], fresh, call.half)
                 self._nodes[site, call.key] = ((call.step.t, node), *before[: self._history[group] - 1])
             state.clear()
         return computed
 
     def residuals(self, key: str) -> Any:  # noqa: ANN401
         """Returns what the ControlNet gave last in a pass, or None."""
-        return next((node for _, node in self._nodes.get((CONTROLNET, key), ())), None)
+        return next((unpacked(node) for _, node in self._nodes.get((CONTROLNET, key), ())), None)
 
     def keep_residuals(self, key: str, residuals: Any) -> None:  # noqa: ANN401
         """Keeps what the ControlNet gave."""
-        self._nodes[CONTROLNET, key] = ((0, residuals),)
+        self._nodes[CONTROLNET, key] = ((0, self.storage.pack(residuals)),)
 
     def tensors(self) -> Iterator["Tensor"]:
         """Yields all that is kept."""

@@ -38,7 +38,7 @@ class Owner:
 def calling_pipeline() -> Any:  # noqa: ANN401
     """Returns the pipeline of the innermost call around this one; None in a loop written by hand."""
     frame = next(_pipelines(sys._getframe(1)), None)
-    return None if frame is None else frame.f_locals["self"]
+    return None if frame is None else _self_of(frame)
 
 
 def present() -> Owner:
@@ -59,5 +59,18 @@ def _is_pipeline(frame: FrameType) -> bool:
     if code not in _IS_PIPELINE:
         from diffusers import DiffusionPipeline
 
-        _IS_PIPELINE[code] = isinstance(frame.f_locals.get("self"), DiffusionPipeline)
+        _IS_PIPELINE[code] = isinstance(_self_of(frame), DiffusionPipeline)
     return _IS_PIPELINE[code]
+
+
+def _self_of(frame: FrameType) -> Any:  # noqa: ANN401
+    """Returns ``self`` of a method's frame.
+
+    Before Python 3.13 a frame that was asked for its locals holds a copy of them from then on, and with it a pipeline's
+    tensors of that moment; it is emptied at once.
+    """
+    copy = frame.f_locals
+    found = copy.get("self")
+    if isinstance(copy, dict):
+        copy.clear()
+    return found

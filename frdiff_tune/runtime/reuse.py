@@ -12,7 +12,6 @@ from frdiff_tune.errors import MismatchError
 from frdiff_tune.runtime.families import Site
 from frdiff_tune.runtime.keeping import PLAIN, REUSE, SiteState, version
 from frdiff_tune.runtime.patch import Patch
-from frdiff_tune.runtime.tree import map_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -111,15 +110,14 @@ def _site(state: SiteState, site: Site, forward: Forward, take: Take, give: Give
             return forward(*args, **kwargs)
         inputs = {name: _argument(name, names, args, kwargs) for name in streams}
         if state.action == REUSE:
-            return give(_copied(state.given()) if state.copies else state.given(), inputs)
+            return give(state.given(), inputs)
         if state.fresh is not None:
             raise MismatchError(
                 f"`{site.name}` must be called once per network call but was called again, as with chunked feed-forward. "
                 f"Call `disable_forward_chunking()` on the network, or use a policy whose groups leave it out."
             )
         output = forward(*args, **kwargs)
-        taken = take(output, inputs)
-        state.fresh = _copied(taken) if state.copies else taken
+        state.keep(take(output, inputs))
         if not torch.compiler.is_compiling():
             state.version = version(state.fresh)
         return output
@@ -133,10 +131,6 @@ def _argument(name: str, names: list[str], args: tuple[Any, ...], kwargs: dict[s
         return kwargs[name]
     place = names.index(name) if name in names else 0
     return args[place] if place < len(args) else None
-
-
-def _copied(tree: Any) -> Any:  # noqa: ANN401
-    return map_tensors(lambda tensor: tensor.clone(), tree)
 
 
 def _as_it_is(value: Any, inputs: Streams) -> Any:  # noqa: ANN401

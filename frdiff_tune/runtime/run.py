@@ -26,13 +26,13 @@ class Run:
 
     Arguments:
         policy: The policy that is executed.
+        features: What the sites have kept.
         t: Current step; None outside a run.
         calls_before: Name of a pass -> network calls by that name since the last tick of the clock.
         context: The pipeline's own name for the present call, from ``cache_context``; empty where it gives none.
         half: While only the conditional half of the batch is computed: whether it is the first one.
         forced: Whether the current call runs in full against the policy.
         levels: Noise level of each step that is walked; known from the first network call on.
-        features: What the sites have kept.
         scores: Pass -> (step, score) of the last keyframes, newest first.
         deltas: ("batch" or "pass", pass) -> unconditional minus conditional score, of the halves of a batch or of two passes.
         passes: Pass -> score of the network at the present step, of passes that may be the conditional one of a pair.
@@ -49,13 +49,13 @@ class Run:
     """
 
     policy: Policy
+    features: Features
     t: int | None = None
     calls_before: dict[str, int] = field(default_factory=dict)
     context: str = ""
     half: bool | None = None
     forced: bool = False
     levels: tuple["Level", ...] = ()
-    features: Features = field(default_factory=Features)
     scores: "dict[str, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
     deltas: dict[tuple[str, str], "Tensor"] = field(default_factory=dict)
     passes: dict[str, "Tensor"] = field(default_factory=dict)
@@ -72,6 +72,7 @@ class Run:
     _plan: tuple[StepPlan, ...] = ()
     _group_of: dict[str, str] = field(default_factory=dict)
     _history: int = 0
+    _most_bytes: int = 0
     _calls: int = 0
     _computed: set[str] = field(default_factory=set)
     _was_forced: bool = False
@@ -96,12 +97,17 @@ class Run:
         for store in (self.features, self.scores, self.deltas, self.passes, self.signatures, self.paired, self.batches):
             store.clear()
 
+    def finish(self) -> None:
+        """Ends any run; of one that came to its end, tensors stay until the next if they are kept alive."""
+        if self.t is not None or not self.features.storage.keep_alive:
+            self.reset()
+
     def begin(self) -> None:
         """Starts a run of T steps."""
         self.reset()
         self._steps.clear()
         self.owner, self.plain = present(), ""
-        self.t = 0
+        self.t, self._most_bytes = 0, 0
         self._open()
 
     def forget_trace(self) -> None:
@@ -128,13 +134,15 @@ class Run:
         """Moves to the next step; ``batch`` is the number of samples that the solver walks."""
         if self.t is None:
             return
+        self._most_bytes = max(self._most_bytes, self.stored_bytes)
         self._close_guidance(batch)
         self._steps.append(StepTrace(self.t, self._calls, frozenset(self._computed), self._was_forced))
         self.t += 1
         self._open()
         if self.t == len(self._plan):
-            self.held_bytes = self.stored_bytes
-            self.reset()
+            self.held_bytes = self._most_bytes
+            self.t = self.owner = None
+            self.finish()
 
     @property
     def key(self) -> str:
@@ -205,15 +213,16 @@ class Run:
         """Distinct sets of groups that the policy's network calls reuse, and the one that reuses none."""
         return len({step.reuses for step in self._plan if step.calls} | {frozenset()})
 
-    def open_call(self, component: str, copies: bool, device: Any) -> Opening:  # noqa: ANN401
+    def open_call(self, component: str, copies: bool, volatile: bool, device: Any) -> Opening:  # noqa: ANN401
         """Tells the sites of a denoiser what to do in the network call that follows.
 
         Arguments:
             component: The denoiser.
             copies: Whether the call writes into what sites keep.
+            volatile: Whether a later call may overwrite what this one gives.
             device: Where it runs.
         """
-        call = Opening(component, self.key, self.step, self.forced, self.half, copies, device)
+        call = Opening(component, self.key, self.step, self.forced, self.half, copies, volatile, device)
         self._was_forced |= self.features.open(call)
         return call
 
@@ -274,10 +283,12 @@ class Run:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the tensors that are stored now."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self._tensors())
+        """Bytes of the memory that stored tensors hold now, shared memory once."""
+        memory = [tensor.untyped_storage() for tensor in self._tensors()]
+        return sum({part.data_ptr(): part.nbytes() for part in memory}.values())
 
     def _tensors(self) -> Iterator["Tensor"]:
         yield from self.features.tensors()
         yield from (score for scores in self.scores.values() for _, score in scores)
         yield from self.deltas.values()
+        yield from self.passes.values()

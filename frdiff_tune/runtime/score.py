@@ -42,6 +42,7 @@ class ScorePatch:
         enter: Called with the timestep at the first call of a run; raises if the call does not fit the policy.
         prediction: The scheduler's prediction type.
         forward: The denoiser's own forward, compiled or not.
+        volatile: Whether a later call may overwrite what this one gives: what is kept of it is copied then.
         lock: Held during a network call: what sites do is for one call, other threads' calls wait.
     """
 
@@ -51,6 +52,7 @@ class ScorePatch:
     enter: Callable[[Any], None]
     prediction: str = "epsilon"
     forward: Forward = _nowhere
+    volatile: bool = False
     lock: RLock = field(default_factory=RLock)
     _forms: dict[bool, type | None] = field(default_factory=dict)
     _rest: tuple[Any, ...] = ()
@@ -162,7 +164,7 @@ class ScorePatch:
         """Runs the network with the sites following the policy."""
         run, denoiser = self.run, self.denoiser
         copies = denoiser.family.writes_in_place(denoiser.module, kwargs)
-        call = run.open_call(denoiser.component, copies, self._device)
+        call = run.open_call(denoiser.component, copies, self.volatile, self._device)
         with room_for_graphs(run.rows):
             output = self.forward(*args, **kwargs)
         run.close_call(call)
@@ -174,7 +176,7 @@ class ScorePatch:
             self._rest = tuple((key, value) for key, value in output.items() if key != first)
         score = self.denoiser.family.score(output)
         self._dtype = score.dtype
-        return score
+        return score.clone() if self.volatile else score
 
     def _wrapped(self, given: Any, as_class: bool) -> Any:  # noqa: ANN401
         """Returns a score in the form of the network's own output, with whatever else the last call returned."""

@@ -1,6 +1,6 @@
 """Nested tuples, lists and dicts of tensors, as networks take and return them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def map_tensors(function: "Callable[[Tensor], Tensor]", tree: Any) -> Any:  # no
         mapped = {key: map_tensors(function, part) for key, part in tree.items()}
         return mapped if type(tree) is dict else type(tree)(**mapped)
     if isinstance(tree, (tuple, list)):
-        return type(tree)(map_tensors(function, part) for part in tree)
+        return _as(tree, (map_tensors(function, part) for part in tree))
     return tree
 
 
@@ -38,8 +38,13 @@ def zip_tensors(function: "Callable[[Tensor, Tensor], Tensor]", a: Any, b: Any) 
         zipped = {key: zip_tensors(function, a[key], b[key]) for key in a}
         return zipped if type(a) is dict else type(a)(**zipped)
     if isinstance(a, (tuple, list)):
-        return type(a)(zip_tensors(function, x, y) for x, y in zip(a, b, strict=True))
+        return _as(a, (zip_tensors(function, x, y) for x, y in zip(a, b, strict=True)))
     return function(a, b) if hasattr(a, "shape") else b
+
+
+def _as(tree: Any, parts: Iterable[Any]) -> Any:  # noqa: ANN401
+    """Returns parts in the form of a tuple, a named tuple or a list."""
+    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
 
 
 def half_of(length: int, first: bool) -> slice:

@@ -1,11 +1,13 @@
 """``torch.compile`` with a policy on: one graph per distinct row, none after the first image, none broken."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 import torch._dynamo
+from torch import Tensor
 from torch._dynamo.utils import counters
 
 from frdiff_tune import apply_policy, keyframe_policy
@@ -27,7 +29,7 @@ def afresh() -> Iterator[None]:
     counters.clear()
 
 
-def compile_as(pipe: Any, way: str, backend: str) -> bool:
+def compile_as(pipe: Any, way: str, backend: Any) -> bool:
     """Compiles a pipeline's network; tells whether the model can be compiled in this way."""
     denoiser = find_denoisers(pipe)[0]
     module: Any = denoiser.module
@@ -98,6 +100,47 @@ def test_forecast_rows_are_one() -> None:
         return forecast_features(keyframe_policy(pipe, steps, [0, 2, 3, 7], groups=["block"]), Taylor(2))
 
     _check("DiT", "whole", True, "aot_eager", forecast, 10)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_what_graphs_give_may_be_overwritten(name: str, way: str) -> None:
+    """As CUDA graphs do (``mode="reduce-overhead"``): here all that compiled code has given is spoilt after every step."""
+    given: list[Tensor] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        def run(*args: Any) -> Any:
+            results = tuple(part.clone() if isinstance(part, Tensor) else part for part in graph(*args))
+            given.extend(part for part in results if isinstance(part, Tensor))
+            return results
+
+        return run
+
+    def spoiling(step: Any) -> Any:
+        @functools.wraps(step)
+        def patched(*args: Any, **kwargs: Any) -> Any:
+            result = step(*args, **kwargs)
+            for tensor in given:
+                tensor.fill_(float("nan") if tensor.is_floating_point() else 0)
+            given.clear()
+            return result
+
+        return patched
+
+    row = ROWS[name]
+    pipe = row.make()
+    policy = three_rows(pipe, 6)
+    jumps = keyframe_policy(pipe, 6, [0, 2, 3], mixing=(1, 0, 1, 1, 0.5, 0), order=1)
+    forecast = forecast_features(policy, Taylor(1))
+    with apply_policy(pipe, policy) as applied:
+        wanted = [row.render(applied.use(chosen), num_inference_steps=6) for chosen in (policy, jumps, forecast)]
+    if not compile_as(pipe, way, backend):
+        return
+    pipe.scheduler.step = spoiling(pipe.scheduler.step)
+    with apply_policy(pipe, policy) as applied:
+        for chosen, picture in zip((policy, jumps, forecast), wanted, strict=True):
+            found = row.render(applied.use(chosen), num_inference_steps=6)
+            assert relative(found, picture) < 1e-6
 
 
 def _check(name: str, way: str, before: bool, backend: str, make: Any, steps: int) -> None:
