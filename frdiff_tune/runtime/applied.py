@@ -15,6 +15,7 @@ from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.runtime.features import Features
 from frdiff_tune.runtime.fit import check_parts, check_places, check_policy
 from frdiff_tune.runtime.holder import Holder, hold, release
+from frdiff_tune.runtime.launch import Capture, Launch
 from frdiff_tune.runtime.owner import calling_pipeline
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.reuse import patch_site
@@ -34,6 +35,7 @@ class Applied:
         policy: The policy.
         on_mismatch: What to do with a call that the policy does not fit.
         storage: How features are kept.
+        capture: How the network is launched.
 
     Raises:
         MismatchError: See ``apply_policy``.
@@ -45,6 +47,7 @@ class Applied:
         policy: Policy,
         on_mismatch: OnMismatch = "error",
         storage: Storage = AS_IT_IS,
+        capture: Capture = "eager",
     ) -> None:
         self._pipe, self._on_mismatch = pipe, on_mismatch
         self._denoisers = {denoiser.component: denoiser for denoiser in find_denoisers(pipe)}
@@ -60,13 +63,15 @@ class Applied:
         try:
             check_policy(policy, self._denoisers, self._sites, self._seat.own)
             scheduler = self._seat.scheduler_of(policy)
+            self._launch = Launch(pipe, list(self._denoisers.values()), capture)
         except BaseException:
             self._release()
             raise
         self._run = Run(policy, Features(storage))
         self._clock: Clock | None = None
         for denoiser in self._denoisers.values():
-            self._entries.append(Entry(pipe, denoiser, ScorePatch(self._run, denoiser, self._guard, self._enter)))
+            score = ScorePatch(self._run, denoiser, self._guard, self._enter, graphs=self._launch.graphs(denoiser.component))
+            self._entries.append(Entry(pipe, denoiser, score))
             if hasattr(denoiser.module, "cache_context"):
                 self._patches.append(Patch(denoiser.module, "cache_context", self._patch_context))
         if CONTROLNET in self._parts:
@@ -177,6 +182,7 @@ class Applied:
             self._clock.remove()
         for entry in self._entries:
             entry.remove()
+        self._launch.remove()
         for patch in [*self._patches, *(patch for parts in self._site_patches.values() for patch in parts.values())]:
             patch.remove()
         if self._clock is not None and self._pipe.scheduler is self._clock.scheduler:
@@ -268,6 +274,7 @@ class Applied:
 
     def _enter(self, timestep: Any) -> None:  # noqa: ANN401
         assert self._clock is not None
+        self._launch.begin()
         check_places(self._denoisers, {name: self._site_patches[name] for name in self._modules(self.policy)})
         pipe = calling_pipeline()
         walked = self.policy.T if pipe is None and self._run.by_hand else getattr(pipe, "_num_timesteps", None)

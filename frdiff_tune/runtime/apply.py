@@ -1,12 +1,13 @@
 """Applying a policy to a pipeline."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime.applied import Applied
 from frdiff_tune.runtime.clock import OnMismatch
+from frdiff_tune.runtime.launch import Capture
 from frdiff_tune.runtime.storage import make_storage
 
 
@@ -14,7 +15,7 @@ def apply_policy(
     pipe: Any,  # noqa: ANN401
     policy: Policy | str | Path,
     *,
-    capture: Literal["eager"] = "eager",
+    capture: Capture = "eager",
     cache_dtype: Any = None,  # noqa: ANN401
     cache_device: Any = None,  # noqa: ANN401
     keep_alive: bool = False,
@@ -28,7 +29,10 @@ def apply_policy(
     Arguments:
         pipe: A diffusers pipeline, on any device and in any dtype.
         policy: A policy or the path of its file.
-        capture: How the network is launched; only ``"eager"`` as yet.
+        capture: How the network is launched: ``"eager"``, kernel by kernel; ``"cuda_graphs"``, on CUDA devices: one graph per
+            distinct row of the masks, recorded during the first picture and replayed from then on, anew for another batch,
+            resolution or prompt length; graphs and their memory stay until the policy is taken off; ``"compile"``: by
+            ``torch.compile``, block by block where the network repeats blocks, until the policy is taken off.
         cache_dtype: A dtype of torch, or its name, that features are kept in: float16, bfloat16, float8_e4m3fn, float8_e5m2;
             None: the network's own. Narrow ones are scaled per picture so that nothing overflows. It costs one conversion
             per site and step, and a little likeness.
@@ -49,9 +53,10 @@ def apply_policy(
             diffusers' own; if an option has no such value.
         PolicyError: If a file cannot be read.
     """
-    if capture != "eager":
-        raise MismatchError(f"`capture` must be 'eager' but got {capture!r}. Other launch modes are not supported yet.")
     if on_mismatch not in ("error", "plain"):
         raise MismatchError(f"`on_mismatch` must be 'error' or 'plain' but got {on_mismatch!r}. Use 'error' to be told.")
     storage = make_storage(cache_dtype, cache_device, keep_alive)
-    return Applied(pipe, policy if isinstance(policy, Policy) else Policy.load(policy), on_mismatch, storage)
+    if capture == "cuda_graphs" and storage.device is not None:
+        raise MismatchError("`cache_device` must be None with capture='cuda_graphs': a graph's memory stays where it is.")
+    chosen = policy if isinstance(policy, Policy) else Policy.load(policy)
+    return Applied(pipe, chosen, on_mismatch, storage, capture)

@@ -1,11 +1,12 @@
 """What the sites of a run have kept, by site and pass; handed to the sites before a network call, taken back after it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy, StepPlan
+from frdiff_tune.runtime.bank import Bank
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.runtime.keeping import REUSE, STORE, SiteState, version
 from frdiff_tune.runtime.storage import Storage, unpacked
@@ -14,6 +15,8 @@ from frdiff_tune.runtime.tree import half_of, leaves, map_tensors, zip_tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
+WRITTEN = object()
+"""What a site kept after it was moved into a bank."""
 Node = tuple[int, Any]
 """The step at which a site computed, and what it kept."""
 
@@ -31,6 +34,7 @@ class Opening:
         copies: Whether the call writes into what sites keep, so that they copy it.
         volatile: Whether a later call may overwrite what this one gives, as CUDA graphs of a compiler do.
         device: Where the call runs.
+        bank: Where its sites keep what CUDA graphs read and write; None where they keep what the network gave.
     """
 
     component: str
@@ -41,6 +45,7 @@ class Opening:
     copies: bool
     volatile: bool
     device: Any
+    bank: Bank | None = None
 
 
 class Features:
@@ -103,7 +108,7 @@ class Features:
         for group, site, state in self._sites.get(call.component, ()):
             state.copies = call.copies
             reuses = group in call.step.reuses and not call.forced
-            given = self._given(group, (site, call.key), call.step.t) if reuses else ()
+            given = self._given(group, (site, call.key), call) if reuses else ()
             if given:
                 state.action, state.weights = REUSE, self._weights_on(call.device).get((group, call.step.t))
                 state.nodes = given if call.half is None else tuple(_cut(node, call.half) for node in given)
@@ -112,18 +117,22 @@ class Features:
                 self._make_room(group, (site, call.key), call.half)
         return short
 
-    def _given(self, group: str, place: tuple[str, str], t: int) -> tuple[Any, ...]:
-        """Returns the nodes that a group's weights at step ``t`` are for, newest first; empty if they are not there.
+    def _given(self, group: str, place: tuple[str, str], call: Opening) -> tuple[Any, ...]:
+        """Returns the nodes that a group's weights at the present step are for, newest first; empty if they are not there.
 
         A group that is forecast always gets as many as its longest row has weights, the newest again where there are fewer,
         so that compiled code is the same at all its steps.
         """
+        t = call.step.t
         count = len(self._rows.get((group, t), (1.0,)))
         nodes = self._nodes.get(place, ())[:count]
         wanted = [step for step in self._computing[group] if step < t][: -count - 1 : -1]
         if not nodes or (count > 1 and [step for step, _ in nodes] != wanted):
             return ()
         values = [value for _, value in nodes]
+        if call.bank is not None:
+            slots = call.bank.slots.get(place[0], [None])
+            return tuple(slots[: self._history[group]]) if slots[0] is values[0] else ()
         return (*values, *[values[0]] * (self._history[group] - len(values)))
 
     def _make_room(self, group: str, place: tuple[str, str], half: bool | None) -> None:
@@ -146,14 +155,33 @@ class Features:
         for group, site, state in self._sites.get(call.component, ()):
             if state.action == STORE and state.fresh is not None:
                 computed.add(group)
-                _check_unwritten(site, state)
-                before = self._nodes.get((site, call.key), ())
-                fresh, state.fresh = state.fresh, None
-                fresh = map_tensors(lambda tensor: tensor.clone(), fresh) if call.volatile else fresh
-                node = fresh if call.half is None else _joined(before[0][1], fresh, call.half)
-                self._nodes[site, call.key] = ((call.step.t, node), *before[: self._history[group] - 1])
+                before, most = self._nodes.get((site, call.key), ()), self._history[group]
+                times = [call.step.t, *(t for t, _ in before)]
+                if call.bank is None:
+                    nodes = [_taken(site, state, before, call), *(node for _, node in before)]
+                else:
+                    nodes = call.bank.slots[site]
+                self._nodes[site, call.key] = tuple(zip(times, nodes, strict=False))[:most]
             state.clear()
         return computed
+
+    def write(self, call: Opening) -> None:
+        """Moves what the sites of a denoiser kept in a call into its bank; a CUDA graph records this with the call."""
+        assert call.bank is not None
+        for group, site, state in self._sites.get(call.component, ()):
+            if state.action == STORE and state.fresh is not None:
+                _check_unwritten(site, state)
+                call.bank.push(site, state.fresh, self._history[group], call.half)
+                state.fresh = WRITTEN
+
+    def row(self, call: Opening) -> Hashable:
+        """Returns what the sites of a denoiser do in a call: calls of which it is the same are the same work."""
+        states = ((site, state, self._history[group]) for group, site, state in self._sites.get(call.component, ()))
+        return tuple((site, state.action, state.weights is None, state.copies, most) for site, state, most in states)
+
+    def states_of(self, call: Opening) -> list[SiteState]:
+        """Returns the sites of a denoiser."""
+        return [state for _, _, state in self._sites.get(call.component, ())]
 
     def residuals(self, key: str) -> Any:  # noqa: ANN401
         """Returns what the ControlNet gave last in a pass, or None."""
@@ -166,6 +194,14 @@ class Features:
     def tensors(self) -> Iterator["Tensor"]:
         """Yields all that is kept."""
         yield from leaves([node for nodes in self._nodes.values() for _, node in nodes])
+
+
+def _taken(site: str, state: SiteState, before: tuple[Node, ...], call: Opening) -> Any:  # noqa: ANN401
+    """Returns what a site kept in a call, as it stays."""
+    _check_unwritten(site, state)
+    fresh, state.fresh = state.fresh, None
+    fresh = map_tensors(lambda tensor: tensor.clone(), fresh) if call.volatile else fresh
+    return fresh if call.half is None else _joined(before[0][1], fresh, call.half)
 
 
 def _check_unwritten(site: str, state: SiteState) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.policy import Policy, StepPlan
+from frdiff_tune.runtime.bank import Bank
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.runtime.features import Features, Opening
 from frdiff_tune.runtime.keeping import PLAIN, REUSE, STORE
@@ -213,7 +214,7 @@ class Run:
         """Distinct sets of groups that the policy's network calls reuse, and the one that reuses none."""
         return len({step.reuses for step in self._plan if step.calls} | {frozenset()})
 
-    def open_call(self, component: str, copies: bool, volatile: bool, device: Any) -> Opening:  # noqa: ANN401
+    def open_call(self, component: str, copies: bool, volatile: bool, device: Any, bank: Bank | None) -> Opening:  # noqa: ANN401
         """Tells the sites of a denoiser what to do in the network call that follows.
 
         Arguments:
@@ -221,8 +222,9 @@ class Run:
             copies: Whether the call writes into what sites keep.
             volatile: Whether a later call may overwrite what this one gives.
             device: Where it runs.
+            bank: Where its sites keep what CUDA graphs read and write, if any do.
         """
-        call = Opening(component, self.key, self.step, self.forced, self.half, copies, volatile, device)
+        call = Opening(component, self.key, self.step, self.forced, self.half, copies, volatile, device, bank)
         self._was_forced |= self.features.open(call)
         return call
 

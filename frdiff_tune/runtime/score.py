@@ -14,6 +14,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MismatchError
+from frdiff_tune.runtime.capture import Graphs
 from frdiff_tune.runtime.graphs import room_for_graphs
 from frdiff_tune.runtime.guidance import GuidancePair
 from frdiff_tune.runtime.run import Run
@@ -43,6 +44,7 @@ class ScorePatch:
         prediction: The scheduler's prediction type.
         forward: The denoiser's own forward, compiled or not.
         volatile: Whether a later call may overwrite what this one gives: what is kept of it is copied then.
+        graphs: Its CUDA graphs; None where it is launched without.
         lock: Held during a network call: what sites do is for one call, other threads' calls wait.
     """
 
@@ -53,6 +55,7 @@ class ScorePatch:
     prediction: str = "epsilon"
     forward: Forward = _nowhere
     volatile: bool = False
+    graphs: Graphs | None = None
     lock: RLock = field(default_factory=RLock)
     _forms: dict[bool, type | None] = field(default_factory=dict)
     _rest: tuple[Any, ...] = ()
@@ -164,9 +167,13 @@ class ScorePatch:
         """Runs the network with the sites following the policy."""
         run, denoiser = self.run, self.denoiser
         copies = denoiser.family.writes_in_place(denoiser.module, kwargs)
-        call = run.open_call(denoiser.component, copies, self.volatile, self._device)
-        with room_for_graphs(run.rows):
-            output = self.forward(*args, **kwargs)
+        bank = None if self.graphs is None else self.graphs.bank(run.key, args, kwargs, run.half)
+        call = run.open_call(denoiser.component, copies, self.volatile, self._device, bank)
+        if self.graphs is not None:
+            output = self.graphs(self.forward, call, run.features, args, kwargs)
+        else:
+            with room_for_graphs(run.rows):
+                output = self.forward(*args, **kwargs)
         run.close_call(call)
         as_class = kwargs.get("return_dict") is not False
         if isinstance(output, tuple):

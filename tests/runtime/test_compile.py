@@ -171,3 +171,23 @@ def _check(name: str, way: str, before: bool, backend: str, make: Any, steps: in
     assert relative(first, eager) < (1e-6 if backend == "aot_eager" else 1e-2)
     if make is many_rows:
         assert len(rows) >= 12
+
+
+@pytest.mark.parametrize("name", ["DiT", "FLUX text to image"])
+def test_capture_compile(name: str) -> None:
+    """Block by block where the network repeats blocks; taken off, nothing of it is left."""
+    row = ROWS[name]
+    pipe = row.make()
+    policy = three_rows(pipe, 6)
+    with apply_policy(pipe, policy) as applied:
+        eager = row.render(applied, num_inference_steps=6)
+    with apply_policy(pipe, policy, capture="compile") as applied:
+        first = row.render(applied, num_inference_steps=6)
+        made, broken = graphs()
+        assert made and not broken
+        assert torch.equal(row.render(applied, num_inference_steps=6), first)
+        assert graphs() == (made, 0)
+    assert relative(first, eager) < 1e-2
+    assert all(module._compiled_call_impl is None for module in find_denoisers(pipe)[0].module.modules())
+    with apply_policy(pipe, policy) as applied:
+        assert torch.equal(row.render(applied, num_inference_steps=6), eager)
