@@ -31,13 +31,20 @@ class Applied:
         pipe: The pipeline.
         policy: The policy.
         on_mismatch: What to do with a call that the policy does not fit.
+        run: The state of its runs; None: a new one.
 
     Raises:
         MismatchError: See ``apply_policy``.
     """
 
-    def __init__(self, pipe: Any, policy: Policy, on_mismatch: OnMismatch = "error") -> None:  # noqa: ANN401
-        self._pipe, self._on_mismatch = pipe, on_mismatch
+    def __init__(
+        self,
+        pipe: Any,  # noqa: ANN401
+        policy: Policy,
+        on_mismatch: OnMismatch = "error",
+        run: Run | None = None,
+    ) -> None:
+        self._pipe, self._on_mismatch, self._removed = pipe, on_mismatch, False
         self._denoisers = {denoiser.component: denoiser for denoiser in find_denoisers(pipe)}
         self._sites = {site.name: site for site in discover_sites(pipe)}
         self._scheduler_before = pipe.scheduler
@@ -45,7 +52,6 @@ class Applied:
         self._entries: list[Entry] = []
         self._site_patches: dict[str, dict[str, Patch]] = {}
         self._schedulers: dict[str, Any] = {}
-        self._removed = False
         self._parts = {denoiser.component: denoiser.module for denoiser in self._denoisers.values()}
         self._parts |= {CONTROLNET: pipe.controlnet} if getattr(pipe, CONTROLNET, None) is not None else {}
         hold([denoiser.module for denoiser in self._denoisers.values()], Holder(type(pipe).__name__, pipe.scheduler))
@@ -53,9 +59,9 @@ class Applied:
             check_policy(policy, self._denoisers, self._sites, self._scheduler_before)
             scheduler = self._scheduler_of(policy)
         except BaseException:
-            self._release()
+            release([denoiser.module for denoiser in self._denoisers.values()])
             raise
-        self._run = Run(policy)
+        self._run = run or Run(policy)
         self._clock: Clock | None = None
         for denoiser in self._denoisers.values():
             self._entries.append(Entry(pipe, denoiser, ScorePatch(self._run, denoiser, self._guard, self._enter)))
@@ -173,7 +179,7 @@ class Applied:
             patch.remove()
         if self._clock is not None and self._pipe.scheduler is self._clock.scheduler:
             _install(self._pipe, self._scheduler_before)
-        self._release()
+        release([denoiser.module for denoiser in self._denoisers.values()])
 
     def __enter__(self) -> Self:
         return self
@@ -250,9 +256,6 @@ class Applied:
         theirs = [getattr(pipe, component, None) for component in COMPONENTS]
         theirs = [getattr(module, "_orig_mod", module) for module in theirs]
         return any(denoiser.module is module for denoiser in self._denoisers.values() for module in theirs)
-
-    def _release(self) -> None:
-        release([denoiser.module for denoiser in self._denoisers.values()])
 
     def _guard(self, timestep: Any) -> bool:  # noqa: ANN401
         """Tells whether a network call at a timestep, None if unknown, belongs to the present step of the run.

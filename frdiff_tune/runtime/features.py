@@ -139,7 +139,7 @@ class Features:
         for group, site, state in self._sites.get(call.component, ()):
             if state.action == STORE and state.fresh is not None:
                 computed.add(group)
-                _check_unwritten(site, state)
+                check_unwritten(site, state)
                 before = self._nodes.get((site, call.key), ())
                 node = state.fresh if call.half is None else _joined(before[0][1], state.fresh, call.half)
                 self._nodes[site, call.key] = ((call.step.t, node), *before[: self._history[group] - 1])
@@ -159,7 +159,7 @@ class Features:
         yield from leaves([node for nodes in self._nodes.values() for _, node in nodes])
 
 
-def _check_unwritten(site: str, state: SiteState) -> None:
+def check_unwritten(site: str, state: SiteState) -> None:
     """Checks that the network has not written into what a site kept.
 
     Raises:
