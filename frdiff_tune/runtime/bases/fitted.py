@@ -34,8 +34,9 @@ class Fitted(Basis):
     Arguments:
         gram: The group's Gram matrix over the steps of a run, with shape (T, T); see ``Recording.gram``.
         window: Computing steps that are weighed, from 1 to 16; with one, the newest is scaled.
-        ridge: Pull towards holding the newest, from 0 on, as a share of the features' energy; far below what features change
-            by from step to step, it only keeps weights small where the kept features are nearly the same.
+        ridge: Pull towards holding the newest, from 0 on, as a share of the features' energy. The least error on recorded runs
+            is not the best picture: a policy's own run leaves them. On the embedded models, blocks kept at 14 uneven steps
+            of 50, 6 pictures: median LPIPS 0.0036 with 1e-5 and 0.0020 with 0.01 (text model: 0.0037 and 0.0009).
 
     References:
         | Beyond Fixed Formulas: Data-Driven Linear Predictor for Efficient Diffusion Models (Shen et al., 2026)
@@ -44,7 +45,7 @@ class Fitted(Basis):
 
     gram: "Gram" = field(repr=False)
     window: int = 2
-    ridge: float = 1e-5
+    ridge: float = 0.01
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gram", _checked(self.gram))
