@@ -13,6 +13,7 @@ from frdiff_tune.measure.measurement import FLIP, Measurement, Result, lpips_int
 from frdiff_tune.measure.pace import Pace, measure_pace
 from frdiff_tune.measure.picture import picture_size, render
 from frdiff_tune.measure.profile import GroupProfile, profile
+from frdiff_tune.measure.recordings import recording
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.verification import verification, verify
 
@@ -46,6 +47,7 @@ __all__ = [
     "pipe_device",
     "picture_size",
     "profile",
+    "recording",
     "references",
     "render",
     "share",

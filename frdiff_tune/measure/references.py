@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import diffusers
 import numpy as np
@@ -18,6 +18,7 @@ from frdiff_tune.measure.picture import Pictures, picture_size, render
 from frdiff_tune.runtime import describe_model
 
 LAUNCH = "eager"
+Value = TypeVar("Value")
 
 
 def references(
@@ -39,20 +40,22 @@ def references(
         MeasureError: If the folder cannot be written.
     """
     bench.use(None)
-    setting = digest_of(_setting(bench.pipe, steps, call))
+    setting = digest_of(setting_of(bench.pipe, steps, call))
     bare = Contender(bench, None, steps)
     for block in blocks:
         key = digest_of([setting, [case.digest for case in block]])
-        yield stored(folder, key, lambda block=block: render(bare, block, call))  # type: ignore[misc]
+        kept = stored(folder, key, lambda block=block: render(bare, block, call))  # type: ignore[misc]
+        yield np.asarray(kept, dtype=np.uint8)
 
 
-def stored(folder: Path, key: str, make: Callable[[], Pictures]) -> Pictures:
-    """Returns the pictures that are kept under ``key``; makes and keeps them if there are none.
+def stored(folder: Path, key: str, make: Callable[[], Value], shelf: str = "references") -> Value:
+    """Returns what is kept under ``key``; makes and keeps it if there is nothing.
 
     Arguments:
-        folder: Where pictures are kept.
-        key: Digest of all that they depend on.
-        make: Makes them.
+        folder: Where such things are kept.
+        key: Digest of all that it depends on.
+        make: Makes it.
+        shelf: Part of the folder for its kind.
 
     Raises:
         MeasureError: If the folder cannot be written.
@@ -60,42 +63,44 @@ def stored(folder: Path, key: str, make: Callable[[], Pictures]) -> Pictures:
     from filelock import FileLock
     from joblib import Memory
 
-    shelf = folder / "references" / key[:2] / key
+    place = folder / shelf / key[:2] / key
     try:
-        shelf.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(shelf / "lock")
+        place.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place / "lock")
         lock.acquire()
     except OSError as error:
         raise MeasureError(
             f"`cache_dir` must be a folder that can be written but got {folder} ({error}). Name another one, or make room."
         ) from error
     try:
-        cached = Memory(shelf, verbose=0).cache(_made, ignore=["make"])
+        cached = Memory(place, verbose=0).cache(_made, ignore=["make"])
         if not cached.check_call_in_cache(key, make):
-            _sweep(shelf)
-        return np.asarray(_quietly(cached, key, make), dtype=np.uint8)
+            _sweep(place)
+        found: Value = _quietly(cached, key, make)
+        return found
     finally:
         lock.release()
 
 
+# joblib makes everything anew when this source changes, its annotations included
 def _made(key: str, make: Callable[[], Pictures]) -> Pictures:
     return make()
 
 
-def _quietly(cached: Callable[..., Any], key: str, make: Callable[[], Pictures]) -> Any:  # noqa: ANN401
+def _quietly(cached: Callable[..., Any], key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Persisting input arguments")
         return cached(key, make)
 
 
-def _sweep(shelf: Path) -> None:
+def _sweep(place: Path) -> None:
     """Removes what a killed writer left; joblib renames a file to its name only when it is whole."""
-    for stray in shelf.rglob("output.pkl.*"):
+    for stray in place.rglob("output.pkl.*"):
         stray.unlink(missing_ok=True)
 
 
-def _setting(pipe: Any, steps: int, call: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
-    """Returns all that the pictures depend on beside the cases, as JSON values."""
+def setting_of(pipe: Any, steps: int, call: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    """Returns all that full runs depend on beside the cases, as JSON values."""
     device = pipe_device(pipe)
     return {
         "weights": weights_fingerprint(pipe),

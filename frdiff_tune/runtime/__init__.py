@@ -2,11 +2,12 @@
 
 from frdiff_tune.runtime.applied import Applied
 from frdiff_tune.runtime.apply import apply_policy
-from frdiff_tune.runtime.bases import BASES, Basis, Chebyshev, Hermite, Lagrange, Taylor
+from frdiff_tune.runtime.bases import BASES, Basis, Chebyshev, Fitted, Hermite, Lagrange, Taylor
 from frdiff_tune.runtime.builders import frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.runtime.families import Site
-from frdiff_tune.runtime.forecasting import forecast_features
+from frdiff_tune.runtime.forecasting import forecast_features, forecastable
 from frdiff_tune.runtime.pipeline import describe_model, load_pipeline, model_digest
+from frdiff_tune.runtime.recording import Recording, record
 from frdiff_tune.runtime.site import default_groups, discover_sites, find_denoiser, find_denoisers, match_groups
 from frdiff_tune.runtime.solver import make_scheduler
 from frdiff_tune.runtime.trace import StepTrace, Trace
@@ -15,10 +16,13 @@ __all__ = [
     "BASES",
     "Basis",
     "Chebyshev",
+    "Fitted",
     "Hermite",
     "Lagrange",
+    "Recording",
     "Taylor",
     "forecast_features",
+    "forecastable",
     "Applied",
     "Site",
     "StepTrace",
@@ -36,4 +40,5 @@ __all__ = [
     "make_scheduler",
     "match_groups",
     "model_digest",
+    "record",
 ]

@@ -36,6 +36,7 @@ class Applied:
         on_mismatch: What to do with a call that the policy does not fit.
         storage: How features are kept.
         capture: How the network is launched.
+        run: The state of its runs; None: a new one.
 
     Raises:
         MismatchError: See ``apply_policy``.
@@ -48,15 +49,15 @@ class Applied:
         on_mismatch: OnMismatch = "error",
         storage: Storage = AS_IT_IS,
         capture: Capture = "eager",
+        run: Run | None = None,
     ) -> None:
-        self._pipe, self._on_mismatch = pipe, on_mismatch
+        self._pipe, self._on_mismatch, self._removed = pipe, on_mismatch, False
         self._denoisers = {denoiser.component: denoiser for denoiser in find_denoisers(pipe)}
         self._sites = {site.name: site for site in discover_sites(pipe)}
         self._seat = SchedulerSeat(pipe)
         self._patches: list[Patch] = []
         self._entries: list[Entry] = []
         self._site_patches: dict[str, dict[str, Patch]] = {}
-        self._removed = False
         self._parts = {denoiser.component: denoiser.module for denoiser in self._denoisers.values()}
         self._parts |= {CONTROLNET: pipe.controlnet} if getattr(pipe, CONTROLNET, None) is not None else {}
         hold([denoiser.module for denoiser in self._denoisers.values()], Holder(type(pipe).__name__, pipe.scheduler))
@@ -65,9 +66,9 @@ class Applied:
             scheduler = self._seat.scheduler_of(policy)
             self._launch = Launch(pipe, list(self._denoisers.values()), capture)
         except BaseException:
-            self._release()
+            release([denoiser.module for denoiser in self._denoisers.values()])
             raise
-        self._run = Run(policy, Features(storage))
+        self._run = run or Run(policy, Features(storage))
         self._clock: Clock | None = None
         for denoiser in self._denoisers.values():
             score = ScorePatch(self._run, denoiser, self._guard, self._enter, graphs=self._launch.graphs(denoiser.component))
@@ -187,7 +188,7 @@ class Applied:
             patch.remove()
         if self._clock is not None and self._pipe.scheduler is self._clock.scheduler:
             self._seat.install(self._seat.own)
-        self._release()
+        release([denoiser.module for denoiser in self._denoisers.values()])
 
     def __enter__(self) -> Self:
         return self
@@ -251,9 +252,6 @@ class Applied:
         theirs = [getattr(pipe, component, None) for component in COMPONENTS]
         theirs = [getattr(module, "_orig_mod", module) for module in theirs]
         return any(denoiser.module is module for denoiser in self._denoisers.values() for module in theirs)
-
-    def _release(self) -> None:
-        release([denoiser.module for denoiser in self._denoisers.values()])
 
     def _guard(self, timestep: Any) -> bool:  # noqa: ANN401
         """Tells whether a network call at a timestep, None if unknown, belongs to the present step of the run.

@@ -170,7 +170,7 @@ class Features:
         assert call.bank is not None
         for group, site, state in self._sites.get(call.component, ()):
             if state.action == STORE and state.fresh is not None:
-                _check_unwritten(site, state)
+                check_unwritten(site, state)
                 call.bank.push(site, state.fresh, self._history[group], call.half)
                 state.fresh = WRITTEN
 
@@ -198,13 +198,13 @@ class Features:
 
 def _taken(site: str, state: SiteState, before: tuple[Node, ...], call: Opening) -> Any:  # noqa: ANN401
     """Returns what a site kept in a call, as it stays."""
-    _check_unwritten(site, state)
+    check_unwritten(site, state)
     fresh, state.fresh = state.fresh, None
     fresh = map_tensors(lambda tensor: tensor.clone(), fresh) if call.volatile else fresh
     return fresh if call.half is None else _joined(before[0][1], fresh, call.half)
 
 
-def _check_unwritten(site: str, state: SiteState) -> None:
+def check_unwritten(site: str, state: SiteState) -> None:
     """Checks that the network has not written into what a site kept.
 
     Raises:

@@ -5,6 +5,7 @@ from typing import Any
 
 from frdiff_tune.measure import measure_pace, picture_size
 from frdiff_tune.search import setting
+from frdiff_tune.search.forecasts import needs_recording
 from frdiff_tune.search.study import Study
 
 NFE_SHARE = 0.45
@@ -21,7 +22,7 @@ class Estimate:
     """What a study is expected to need.
 
     Arguments:
-        pictures: Pictures drawn: references and those of all trials.
+        pictures: Pictures drawn: references, those that are recorded, and those of all trials.
         minutes: Wall time, at most the study's own budget.
         megabytes: On the disk, in MiB: reference pictures and database.
         trials: Trials that fit into the budget.
@@ -49,12 +50,14 @@ def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: flo
     quality = measure_pace(pipe, shown, call.arguments, cases.quality_batch)
     timed = quality if call.batch == cases.quality_batch else measure_pace(pipe, shown, call.arguments, call.batch)
     nfe = round(NFE_SHARE * call.num_inference_steps)
-    reference_ms = quality.pictures_ms(len(shown), call.num_inference_steps) + 3 * timed.call_ms(call.num_inference_steps)
+    recorded = setting.RECORDED if needs_recording(study.space.forecast.features) else 0
+    bare = len(shown) + recorded
+    reference_ms = quality.pictures_ms(bare, call.num_inference_steps) + 3 * timed.call_ms(call.num_inference_steps)
     trial_ms = quality.pictures_ms(len(shown), nfe) + TIMED * (timed.call_ms(nfe) + timed.call_ms(ANCHOR_STEPS))
     fitting = min(wanted, max(int((limit * 60_000 - reference_ms) / trial_ms), 1)) if limit < float("inf") else wanted
     height, width = picture_size(pipe, call.arguments)
     return Estimate(
-        pictures=len(shown) * (1 + fitting),
+        pictures=bare + len(shown) * fitting,
         minutes=min((reference_ms + fitting * trial_ms) / 60_000, limit),
         megabytes=len(shown) * height * width * 3 / 2**20 + fitting * 0.02,
         trials=fitting,

@@ -1,7 +1,7 @@
 """What a study is measured with: the pipeline, its cases, and the evaluator that measures."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +14,16 @@ from frdiff_tune.measure import (
     machine_digest,
     machine_info,
     picture_size,
+    recording,
     weights_fingerprint,
 )
 from frdiff_tune.policy import Latency, Machine, Policy
-from frdiff_tune.runtime import load_pipeline
+from frdiff_tune.runtime import Recording, load_pipeline
 from frdiff_tune.search.ledger import Place
 from frdiff_tune.search.study import Study
 
+RECORDED = 4
+"""Search cases whose full runs forecasts are fitted to."""
 HELD_OUT_SEED = 1_000_000
 """Seeds of held-out cases count from here, so that no prompt and no noise of theirs was seen by the search."""
 
@@ -56,7 +59,7 @@ class Measures(Protocol):
 
 
 def cache_folder() -> Path:
-    """Returns where reference pictures are kept: $FRDIFF_TUNE_CACHE, else frdiff-tune in the user's cache folder."""
+    """Returns where references and recordings are kept: $FRDIFF_TUNE_CACHE, else frdiff-tune in the user's cache folder."""
     own = os.environ.get("FRDIFF_TUNE_CACHE")
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "frdiff-tune"
 
@@ -68,9 +71,7 @@ def open_pipeline(study: Study) -> Any:  # noqa: ANN401
         ModelError: If the model or the device is not to be had.
     """
     model = study.file.model
-    return load_pipeline(
-        model.source, revision=model.revision, variant=model.variant, dtype=model.dtype, device=model.device
-    )
+    return load_pipeline(model.source, revision=model.revision, variant=model.variant, dtype=model.dtype, device=model.device)
 
 
 def search_cases(study: Study, pipe: Any) -> tuple[Case, ...]:  # noqa: ANN401
@@ -97,6 +98,28 @@ def make_evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Measures
     from frdiff_tune.measure import Evaluator
 
     return Evaluator(pipe, cases, cache_dir=cache_folder(), **measuring(study))
+
+
+def recording_of(
+    study: Study,
+    pipe: Any,  # noqa: ANN401
+    cases: tuple[Case, ...],
+    groups: Mapping[str, Sequence[str]],
+) -> Recording:
+    """Returns what the sites of groups keep in full runs of the first search cases, as forecasts are fitted to it.
+
+    It is recorded once and kept beside the references, so that a study that goes on decodes to the same policies.
+    """
+    call, batch = study.file.call, study.file.cases.quality_batch
+    return recording(
+        pipe,
+        cases[:RECORDED],
+        groups,
+        steps=call.num_inference_steps,
+        call=call.arguments,
+        batch=batch,
+        folder=cache_folder(),
+    )
 
 
 def measuring(study: Study) -> dict[str, Any]:

@@ -10,10 +10,11 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
     keyframes.gap_01 ...           free set: gaps between keyframes
     mixing, mixing.slope, mixing.bias, mixing.knot_0 ...
     forecast.order, forecast.strength, forecast.variable
+    forecast.features              what stands in for features that are reused
     group.<name>                   True: the group reuses between keyframes where lam > 0
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -22,13 +23,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from frdiff_tune.policy import Policy
 from frdiff_tune.policy.forecast import lagrange_weights
-from frdiff_tune.runtime import full_policy, keyframe_policy
+from frdiff_tune.runtime import Recording, full_policy, keyframe_policy
 from frdiff_tune.runtime.solver import timesteps_of
 from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
-from frdiff_tune.search.grouping import resolve_groups, without_nesting
+from frdiff_tune.search.forecasts import HOLD, forecast, needs_recording
+from frdiff_tune.search.grouping import Sites, resolve_groups, without_nesting
 from frdiff_tune.search.mixing_space import MixingSpace
 from frdiff_tune.search.solvers import runnable
-from frdiff_tune.search.space_file import STRENGTH, STRENGTH_STEP, Params, SpaceFile, round_strength
+from frdiff_tune.search.space_file import FEATURES, STRENGTH, STRENGTH_STEP, Params, SpaceFile, round_strength
 
 
 class Space:
@@ -38,13 +40,21 @@ class Space:
         file: What may vary.
         pipe: The pipeline; only its configuration is read.
         reference_steps: Step count of the reference; longer runs are cut off the space.
+        record: (group -> site names) -> what they keep in full runs of the reference. It is called here, and only if a forecast
+            is to be fitted; None: policies with such a forecast cannot be decoded.
 
     Raises:
         SpaceError: If the pipeline can run none of the solvers.
         MismatchError: If a group means no site.
     """
 
-    def __init__(self, file: SpaceFile, pipe: Any, reference_steps: int) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        file: SpaceFile,
+        pipe: Any,  # noqa: ANN401
+        reference_steps: int,
+        record: Callable[[Mapping[str, Sites]], Recording] | None = None,
+    ) -> None:
         self.file = file
         self.pipe = pipe
         self.reference_steps = reference_steps
@@ -58,6 +68,7 @@ class Space:
         longest = max(self.full(self.steps[1], label).T for label in self.schedulers)
         bounds = Bounds(file.keyframes.interval, file.keyframes.count, longest)
         self.encodings: dict[str, Encoding] = {name: ENCODINGS[name](bounds) for name in file.keyframes.encodings}
+        self.recording = record(self.groups) if record is not None and needs_recording(file.forecast.features) else None
 
     @property
     def has_strength(self) -> bool:
@@ -104,6 +115,7 @@ class Space:
             "forecast.order": CategoricalDistribution(forecast.order),
             **({STRENGTH: FloatDistribution(*forecast.strength, step=STRENGTH_STEP)} if self.has_strength else {}),
             "forecast.variable": CategoricalDistribution(self.variables),
+            **({FEATURES: CategoricalDistribution(forecast.features)} if len(forecast.features) > 1 else {}),
             **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
         }
 
@@ -133,7 +145,7 @@ class Space:
         """Returns the policy of any parameters within their bounds.
 
         Where nothing is reused and no step jumps, it is the full policy of that step count. Groups that lie inside each
-        other are resolved: the outer one wins.
+        other are resolved: the outer one wins. Every group that is reused and can be forecast is forecast in the same way.
 
         Arguments:
             params: A value per name of ``distributions``.
@@ -151,7 +163,10 @@ class Space:
             strength=round_strength(params.get(STRENGTH, self.file.forecast.strength[0])),
             scheduler=self.schedulers[scheduler],
         )
-        return policy if policy.masks or min(policy.mixing) < 1.0 else full
+        if not policy.masks and min(policy.mixing) == 1.0:
+            return full
+        features = params.get(FEATURES, self.file.forecast.features[0])
+        return forecast(policy, features, self.recording, self.schedulers[scheduler])
 
     def encode(self, policy: Policy) -> dict[str, Any] | None:
         """Returns parameters that decode to a policy of the same digest, or None if it lies outside the space."""
@@ -169,8 +184,8 @@ class Space:
         able = [name for name, encoding in self.encodings.items() if self._writes(encoding, keyframes, policy)]
         trends = list(self._trends(policy, keyframes, list(timesteps_of(self.schedulers[scheduler], steps))))
         for mixing in self.mixing.encode(lam, policy.T):
-            for (order, strength), variable, encoding in product(trends, variables, able):
-                trend = {"forecast.order": order, STRENGTH: strength}
+            for (order, strength), variable, features, encoding in product(trends, variables, self._features(policy), able):
+                trend = {"forecast.order": order, STRENGTH: strength, FEATURES: features}
                 shape = {**trend, "forecast.variable": variable, "keyframes.encoding": encoding}
                 params = {name: (fixed | mixing | shape)[name] for name in self.distributions}
                 if self.decode(params).digest == policy.digest:
@@ -189,6 +204,13 @@ class Space:
                 whole = lagrange_weights(times, keyframes, order)[weights[0]][1:2]
                 if whole and whole[0]:
                     yield order, min(max(round_strength(weights[1] / whole[0]), least), greatest)
+
+    def _features(self, policy: Policy) -> list[str]:
+        """Returns the forecasts that may have made a policy; where its features are held, holding comes first."""
+        able = [name for name in self.file.forecast.features if self.recording or not needs_recording([name])]
+        if set(policy.forecast) <= {"score"}:
+            return sorted(able, key=lambda name: name != HOLD)
+        return [name for name in able if name != HOLD]
 
     def _writes(self, encoding: Encoding, keyframes: list[int], policy: Policy) -> bool:
         """Whether an encoding can write a policy's keyframes; those of a full policy do not matter."""

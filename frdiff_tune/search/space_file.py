@@ -7,12 +7,15 @@ from pydantic import AfterValidator, Field, field_validator
 
 from frdiff_tune.policy.mixing import BIAS_STEP, MIXING, round_bias, round_slope
 from frdiff_tune.search.encodings import ENCODINGS
+from frdiff_tune.search.forecasts import FORECASTS, HOLD
 from frdiff_tune.search.toml_file import Section, nearest
 
 Params = Mapping[str, Any]
 """A value per parameter of a space."""
 STRENGTH = "forecast.strength"
 """The parameter by which a study varies the strength of a forecast."""
+FEATURES = "forecast.features"
+"""The parameter by which a study varies how features are forecast."""
 STRENGTH_STEP = 0.05
 """Grid of the strength of a forecast."""
 SPACINGS = ("leading", "linspace", "trailing")
@@ -136,18 +139,30 @@ class MixingSection(Section):
 
 
 class ForecastSection(Section):
-    """What stands in for a score that is jumped.
+    """What stands in for a score that is jumped, and for features that are reused.
 
     Arguments:
         order: Degrees of extrapolation; 0 holds the last keyframe's score.
         strength: Least and greatest share of the way from the held score to the extrapolated one; below 0 older scores
             count, too.
         variable: What scores are stored and forecast as.
+        features: How the features of groups that are reused are forecast: ``hold`` keeps the newest; ``taylor-1`` and the
+            like know only step numbers; ``fitted-1`` to ``fitted-3`` weigh as many computing steps, fitted to full runs of
+            the first search cases, which are recorded once. A group is stored as many times as computing steps are weighed.
     """
 
     order: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Field(min_length=1)] = (0,)
     strength: Annotated[tuple[Strength, Strength], AfterValidator(_ordered), AfterValidator(_on_strength_grid)] = (1.0, 1.0)
     variable: Annotated[tuple[Literal["output", "epsilon", "sample"], ...], AfterValidator(_filled)] = ("output",)
+    features: Names = (HOLD,)
+
+    @field_validator("features")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in FORECASTS:
+                raise ValueError(f"must name forecasts but got {name!r}. {nearest(name, FORECASTS)}")
+        return value
 
 
 class SpaceFile(Section):
@@ -158,7 +173,7 @@ class SpaceFile(Section):
         keyframes: Where keyframes may be.
         steps: How many steps, and by which solver.
         mixing: The lam families.
-        forecast: The jump score.
+        forecast: The jump score, and the features that are reused.
     """
 
     groups: dict[str, Names] = Field(default_factory=dict)

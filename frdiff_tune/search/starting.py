@@ -11,8 +11,9 @@ from itertools import islice
 from typing import Any
 
 from frdiff_tune.runtime import default_groups, find_denoiser
+from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.space import Space
-from frdiff_tune.search.space_file import STRENGTH
+from frdiff_tune.search.space_file import FEATURES, STRENGTH
 
 SHARE = 0.45
 """Of a study's trials at most so many are starting points."""
@@ -103,6 +104,7 @@ def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **change
         "forecast.order": space.file.forecast.order[0],
         STRENGTH: space.file.forecast.strength[1],
         "forecast.variable": variable,
+        FEATURES: HOLD if HOLD in space.file.forecast.features else space.file.forecast.features[0],
         **{f"group.{name}": False for name in space.file.groups},
     }
     return StartingPoint(family, {name: (params | changes)[name] for name in space.distributions})
@@ -188,7 +190,7 @@ def _frdiff(space: Space) -> Iterator[StartingPoint]:
     paper = {site for name in find_denoiser(space.pipe).family.paper_groups for site in own[name]}
     groups = {f"group.{name}": set(sites) <= paper for name, sites in space.groups.items()}
     families = [family for family in ("hard_sigmoid", "none") if family in space.mixing.families]
-    if "uniform" not in space.encodings or not any(groups.values()):
+    if "uniform" not in space.encodings or HOLD not in space.file.forecast.features or not any(groups.values()):
         return
     T = _T(space)
     for interval in INTERVALS:

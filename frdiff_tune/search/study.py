@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from frdiff_tune.errors import SpaceError, StudyError
+from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.location import find
 from frdiff_tune.search.space_file import SpaceFile
@@ -41,7 +42,10 @@ class Study:
     @property
     def definition(self) -> dict[str, Any]:
         """The question as flat ``table.key`` -> value, without its budget; trials of one definition compare."""
-        tables = {**self.file.model_dump(mode="json"), "space_file": self.space.model_dump(mode="json")}
+        space = self.space.model_dump(mode="json")
+        if self.space.forecast.features == (HOLD,):
+            del space["forecast"]["features"]  # studies that were begun before there was a choice do not hold the key
+        tables = {**self.file.model_dump(mode="json"), "space_file": space}
         flat = {f"{table}.{key}": value for table, keys in tables.items() for key, value in keys.items()}
         return {key: value for key, value in flat.items() if key not in (*BUDGET, *ELSEWHERE)}
 

@@ -73,7 +73,12 @@ def tune(
     cases = setting.search_cases(study, pipe)
     machine = setting.machine_of(study, pipe).model_dump(mode="json")
     more = {"cases.digest": cases_digest(cases), **{f"machine.{key}": value for key, value in machine.items()}}
-    space = Space(study.space, pipe, study.file.call.num_inference_steps)
+    space = Space(
+        study.space,
+        pipe,
+        study.file.call.num_inference_steps,
+        record=lambda groups: setting.recording_of(study, pipe, cases, groups),
+    )
     with ExitStack() as stack:
         run = Run(
             study=study,

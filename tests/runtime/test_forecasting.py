@@ -83,9 +83,23 @@ def test_what_is_refused() -> None:
     assert set(forecast.forecast) == {"conv"}
     with pytest.raises(PolicyError, match=r"can be forecast but got 'guidance'. It has \['conv'\]"):
         forecast_features(policy, Taylor(1), ["guidance"])
+    with pytest.raises(PolicyError, match="`basis` must have one for each of `groups` but has none for 'conv'"):
+        forecast_features(policy, {}, ["conv"])
+    with pytest.raises(PolicyError, match="can be forecast but got 'odd'"):
+        forecast_features(policy, {"odd": Taylor(1)})
     rows = tuple((2.0, -1.0) if t in (2, 4, 5) else () for t in range(SD.steps))
     with pytest.raises(MismatchError, match="must not name 'guidance'"):
         apply_policy(pipe, policy.replace(forecast={"guidance": rows}))
+
+
+def test_every_group_may_have_a_basis_of_its_own() -> None:
+    policy = keyframe_policy(SD.make(), SD.steps, [0, 1, 3], groups=["conv", "attention"])
+    mixed = forecast_features(policy, {"conv": Taylor(1), "attention": Hermite(1, 0.3)})
+    assert mixed.forecast["conv"] == forecast_features(policy, Taylor(1)).forecast["conv"]
+    assert mixed.forecast["attention"] == forecast_features(policy, Hermite(1, 0.3)).forecast["attention"]
+    one = forecast_features(policy, {"conv": Taylor(1)})
+    assert set(one.forecast) == {"conv"}, "what has no basis stays as it was"
+    assert forecast_features(policy, Taylor(1), ["conv"]).digest == one.digest
 
 
 def test_held_weights_change_nothing() -> None:

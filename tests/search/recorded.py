@@ -1,12 +1,15 @@
 """Recorded measurements in place of real ones: a function of the policy alone, in microseconds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from frdiff_tune.measure import Case, Measurement
 from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.runtime import Recording
 from frdiff_tune.search import SpaceFile, Study, load_study, search_cases
 
 BLOCK = 2  # cases per block
@@ -79,10 +82,23 @@ def study_at(folder: Path, name: str = "demo", **search: Any) -> Study:  # noqa:
 
 
 def small(space: SpaceFile) -> SpaceFile:
-    """Returns a space with a quarter of the parameters and two solvers, so that a proposal takes milliseconds."""
+    """Returns a space with a quarter of the parameters, two solvers and no fit, so that a proposal takes milliseconds."""
     keyframes = space.keyframes.model_copy(update={"count": (4, 14)})
     steps = space.steps.model_copy(update={"scheduler": space.steps.scheduler[:2], "spacing": ("trailing",)})
-    return space.model_copy(update={"keyframes": keyframes, "steps": steps})
+    forecast = space.forecast.model_copy(update={"features": ("hold", "taylor-1")})
+    return space.model_copy(update={"keyframes": keyframes, "steps": steps, "forecast": forecast})
+
+
+def made_up(groups: Mapping[str, Sequence[str]]) -> Recording:
+    """Returns a recording of features that turn smoothly, of every site in its own way."""
+    times = np.linspace(999.0, 0.0, 50)
+    grams = {}
+    for site in sorted({site for sites in groups.values() for site in sites}):
+        rng = np.random.default_rng(len(site) + sum(map(ord, site)))
+        waves = np.sin(times[:, None] * rng.uniform(0.001, 0.006, 99) + rng.uniform(0, 6, 99))
+        gram = waves @ waves.T
+        grams[site] = gram / gram.diagonal().mean()
+    return Recording(tuple(times.tolist()), grams)
 
 
 def recorded(study: Study, pipe: Any, before: Callable[[Policy, int], None] = lambda policy, b: None) -> Recorded:  # noqa: ANN401

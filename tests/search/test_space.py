@@ -11,6 +11,7 @@ from frdiff_tune.runtime import full_policy, keyframe_policy
 from frdiff_tune.search import Space, load_space, load_study, shipped
 from frdiff_tune.search.grouping import without_nesting
 from tests.pipelines import ROWS
+from tests.search.recorded import made_up
 from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
 
 PIPES: dict[str, Any] = {
@@ -31,7 +32,7 @@ def draws(space: Space, count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def space() -> Space:
-    return Space(load_space("stable-diffusion"), tiny_sd("v_prediction"), 50)
+    return Space(load_space("stable-diffusion"), tiny_sd("v_prediction"), 50, made_up)
 
 
 def test_every_shipped_space_has_its_architecture_here() -> None:
@@ -42,7 +43,7 @@ def test_every_shipped_space_has_its_architecture_here() -> None:
     ("name", "prediction_type"), [*((name, "v_prediction") for name in PIPES), ("stable-diffusion", "epsilon")]
 )
 def test_vectors_are_policies_that_encode_back(name: str, prediction_type: str) -> None:
-    space = Space(load_space(name), PIPES[name](prediction_type), 50)
+    space = Space(load_space(name), PIPES[name](prediction_type), 50, made_up)
     for params in draws(space, 40):
         policy = space.decode(params)
         assert Policy.model_validate_json(policy.model_dump_json(by_alias=True)).digest == policy.digest
@@ -57,7 +58,7 @@ def test_vectors_are_policies_that_encode_back(name: str, prediction_type: str) 
 def test_shipped_studies_decode_on_their_architecture(study: str) -> None:
     loaded = load_study(study)
     pipe = PIPES[loaded.file.space.name]("v_prediction")
-    space = Space(loaded.space, pipe, loaded.file.call.num_inference_steps)
+    space = Space(loaded.space, pipe, loaded.file.call.num_inference_steps, made_up)
     assert all(space.decode(params).nfe >= 1 for params in draws(space, 5))
 
 

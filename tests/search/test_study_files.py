@@ -72,6 +72,8 @@ def test_a_broken_study_is_explained(tmp_path: Path, old: str, new: str, message
         ("bias = [0.0, 1.0]", "bias = [0.005, 1.0]", "must be a multiple of 0.01 but got 0.005"),
         ("strength = [-0.5, 1.0]", "strength = [-0.52, 1.0]", "must be a multiple of 0.05 but got -0.52. Use -0.5"),
         ("order = [0, 1, 2]", "order = [0, -1]", "`forecast.order.1` is not right"),
+        ('"hold", "taylor-1"', '"hold", "tailor-1"', "`forecast.features` must name forecasts but got 'tailor-1'. Did you"),
+        ('"hold", "taylor-1"', '"hold", "hold"', r"`forecast.features` must not repeat itself but got \['hold', 'hold'"),
         ('"epsilon", "output", "sample"', '"noise"', "`forecast.variable.0` is not right: .*'sample'.*got 'noise'"),
         ('conv = ["unet.*.resnets.*"]', 'score = ["unet.*"]', "`groups` must have names of letters"),
         ('conv = ["unet.*.resnets.*"]', "conv = []", "`groups.conv` must hold at least one entry"),

@@ -2,10 +2,11 @@
 
 from math import sqrt
 
+import numpy as np
 import pytest
 
 from frdiff_tune.errors import PolicyError
-from frdiff_tune.runtime.bases import BASES, Basis, Chebyshev, Hermite, Lagrange, Taylor
+from frdiff_tune.runtime.bases import BASES, Basis, Chebyshev, Fitted, Hermite, Lagrange, Taylor
 
 MEMBERS: list[Basis] = [
     *(Taylor(order) for order in range(4)),
@@ -13,6 +14,8 @@ MEMBERS: list[Basis] = [
     *(Hermite(order, 0.5) for order in range(4)),
     Chebyshev(2, 4, 0.01),
     Chebyshev(1, 2, 0.0),
+    Fitted(np.ones((50, 50)), 1),  # recorded on a run whose features never change: only then does it hold them
+    Fitted(np.ones((50, 50)), 3, 0.0),
 ]
 
 
@@ -26,9 +29,7 @@ def test_what_every_basis_does(basis: Basis) -> None:
         steps = [20, 17, 12, 11, 4][:count]
         weights = basis(steps, 22, 50)
         assert len(weights) == min(count, basis.nodes)
-        assert sum(weights) == pytest.approx(1.0, abs=1e-5), (
-            "what never changes stays"
-        )
+        assert sum(weights) == pytest.approx(1.0, abs=1e-5), "what never changes stays"
     assert basis([9], 11, 50) == pytest.approx((1.0,))
 
 
