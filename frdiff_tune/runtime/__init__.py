@@ -6,6 +6,7 @@ from frdiff_tune.runtime.bases import BASES, Basis, Chebyshev, Fitted, Hermite, 
 from frdiff_tune.runtime.builders import frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.runtime.families import Site
 from frdiff_tune.runtime.forecasting import forecast_features, forecastable
+from frdiff_tune.runtime.launch import CAPTURES, Capture
 from frdiff_tune.runtime.pipeline import describe_model, load_pipeline, model_digest
 from frdiff_tune.runtime.recording import Recording, record
 from frdiff_tune.runtime.site import default_groups, discover_sites, find_denoiser, find_denoisers, match_groups
@@ -15,6 +16,8 @@ from frdiff_tune.runtime.trace import StepTrace, Trace
 __all__ = [
     "BASES",
     "Basis",
+    "CAPTURES",
+    "Capture",
     "Chebyshev",
     "Fitted",
     "Hermite",

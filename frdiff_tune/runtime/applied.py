@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import Policy
+from frdiff_tune.runtime.by_hand import by_hand
 from frdiff_tune.runtime.clock import Clock, OnMismatch
 from frdiff_tune.runtime.controlnet import ControlNetPatch
 from frdiff_tune.runtime.entry import Entry
@@ -51,7 +52,8 @@ class Applied:
         capture: Capture = "eager",
         run: Run | None = None,
     ) -> None:
-        self._pipe, self._on_mismatch, self._removed = pipe, on_mismatch, False
+        self._pipe, self._on_mismatch = pipe, on_mismatch
+        self._removed = self._suspended = False
         self._denoisers = {denoiser.component: denoiser for denoiser in find_denoisers(pipe)}
         self._sites = {site.name: site for site in discover_sites(pipe)}
         self._seat = SchedulerSeat(pipe)
@@ -64,15 +66,15 @@ class Applied:
         try:
             check_policy(policy, self._denoisers, self._sites, self._seat.own)
             scheduler = self._seat.scheduler_of(policy)
-            self._launch = Launch(pipe, list(self._denoisers.values()), capture)
+            self._launch = Launch(pipe, list(self._denoisers.values()))
+            self._launch.switch(capture)
         except BaseException:
             release([denoiser.module for denoiser in self._denoisers.values()])
             raise
         self._run = run or Run(policy, Features(storage))
         self._clock: Clock | None = None
         for denoiser in self._denoisers.values():
-            score = ScorePatch(self._run, denoiser, self._guard, self._enter, graphs=self._launch.graphs(denoiser.component))
-            self._entries.append(Entry(pipe, denoiser, score))
+            self._entries.append(Entry(pipe, denoiser, ScorePatch(self._run, denoiser, self._guard, self._enter)))
             if hasattr(denoiser.module, "cache_context"):
                 self._patches.append(Patch(denoiser.module, "cache_context", self._patch_context))
         if CONTROLNET in self._parts:
@@ -111,8 +113,7 @@ class Applied:
         Raises:
             MismatchError: If the policy was taken off, or does not fit the call.
         """
-        if self._removed:
-            raise MismatchError("`applied` must be on but was removed. Call the pipeline itself, or `apply_policy` again.")
+        self._check_on()
         given = inspect.signature(type(self._pipe).__call__).bind_partial(self._pipe, *args, **kwargs).arguments
         if given.get("num_inference_steps") is None:
             kwargs["num_inference_steps"] = self.policy.sampling.num_inference_steps
@@ -132,41 +133,41 @@ class Applied:
         Raises:
             MismatchError: If the policy is for another number, or was taken off, or the loop has walked fewer.
         """
-        if self._removed:
-            raise MismatchError("`applied` must be on but was removed. Call `apply_policy` again.")
-        if T not in (None, self.policy.T):
-            raise MismatchError(
-                f"`T` must be the policy's {self.policy.T} but the loop walks {T}. `policy.resample({T})` stretches it, "
-                f"unmeasured; or tune one for that many steps."
-            )
-        if self._run.busy:
-            raise MismatchError("`applied.run()` must not begin inside another run. Finish that one first.")
-        self._run.forget_trace()
-        self._run.by_hand = True
-        try:
+        self._check_on()
+        with by_hand(self._run, T):
             yield self
-        finally:
-            self._run.by_hand = False
-            self._run.finish()
-        walked = len(self.trace.steps)
-        if walked != self.policy.T and not self.trace.plain:
-            raise MismatchError(
-                f"the loop in `applied.run()` must walk the policy's {self.policy.T} steps, from `scheduler.set_timesteps` to "
-                f"the last `scheduler.step`, but it walked {walked}. What it drew follows the policy only so far."
-            )
 
-    def use(self, policy: Policy) -> Self:
-        """Switches to another policy without patching anew; stored tensors are dropped.
+    def use(self, policy: Policy, capture: Capture | None = None) -> Self:
+        """Switches to another policy without patching, recording or compiling anew; stored tensors are dropped.
+
+        Arguments:
+            policy: The policy.
+            capture: How the network is launched from now on; None: as before.
 
         Raises:
             MismatchError: If the policy does not fit; the present one then stays on.
         """
-        if self._removed:
-            raise MismatchError("`applied` must be on but was removed. Call `apply_policy` again.")
+        self._check_on(suspended=True)
         self._check_idle("`.use(policy)`")
         check_policy(policy, self._denoisers, self._sites, self._seat.own)
-        self._switch(policy, self._seat.scheduler_of(policy))
+        scheduler = self._seat.scheduler_of(policy)
+        self._launch.switch(capture or self._launch.capture)
+        for patch in self._all_patches():
+            patch.put()
+        self._suspended = False
+        self._switch(policy, scheduler)
         return self
+
+    def suspend(self) -> None:
+        """Takes the policy off until ``.use``: the pipeline is as it was, but graphs and compiled code are kept for then.
+
+        Raises:
+            MismatchError: In the middle of a run.
+        """
+        self._check_on(suspended=True)
+        self._check_idle("`.suspend()`")
+        self._take_off()
+        self._launch.rest()
 
     def remove(self) -> None:
         """Takes the policy off: the pipeline is as it was, and stored tensors are freed.
@@ -178,23 +179,39 @@ class Applied:
             return
         self._check_idle("`.remove()`")
         self._removed = True
+        self._take_off()
+        self._launch.remove()
+        release([denoiser.module for denoiser in self._denoisers.values()])
+
+    def _take_off(self) -> None:
+        """Gives the pipeline its own methods and scheduler back."""
+        self._suspended = True
         self._run.reset()
         if self._clock is not None:
             self._clock.remove()
         for entry in self._entries:
             entry.remove()
-        self._launch.remove()
-        for patch in [*self._patches, *(patch for parts in self._site_patches.values() for patch in parts.values())]:
+        for patch in self._all_patches():
             patch.remove()
         if self._clock is not None and self._pipe.scheduler is self._clock.scheduler:
             self._seat.install(self._seat.own)
-        release([denoiser.module for denoiser in self._denoisers.values()])
+        self._clock = None
+
+    def _all_patches(self) -> list[Patch]:
+        return [*self._patches, *(patch for parts in self._site_patches.values() for patch in parts.values())]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.remove()
+
+    def _check_on(self, suspended: bool = False) -> None:
+        """Refuses what needs the policy to be on, or at least only suspended."""
+        if self._removed:
+            raise MismatchError("`applied` must be on but was removed. Call the pipeline itself, or `apply_policy` again.")
+        if self._suspended and not suspended:
+            raise MismatchError("`applied` must be on but is suspended. Call `.use(policy)` first.")
 
     def _check_idle(self, what: str) -> None:
         """Refuses a change of solver and rows under a loop that walks them."""
@@ -214,6 +231,7 @@ class Applied:
         self._seat.install(scheduler)
         for entry in self._entries:
             entry.settle()
+            entry.score.graphs = self._launch.graphs(entry.component)
             entry.score.prediction = scheduler.config.get("prediction_type", "flow_prediction")
         for name in self._modules(policy):
             if name not in self._site_patches:

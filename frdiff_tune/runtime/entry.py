@@ -27,6 +27,11 @@ class Entry:
         self._pipe, self._denoiser, self.score = pipe, denoiser, score
         self._patch: Patch | None = None
 
+    @property
+    def component(self) -> str:
+        """Name under which the pipeline holds the network."""
+        return self._denoiser.component
+
     def settle(self) -> None:
         """Moves to where the pipeline calls its network now."""
         owner, name = self._place()

@@ -15,48 +15,68 @@ CAPTURES: tuple[str, ...] = get_args(Capture)
 
 
 class Launch:
-    """How the networks of a pipeline are launched, until ``remove``.
+    """How the networks of a pipeline are launched; by kernels, until ``switch``.
 
     Arguments:
         pipe: The pipeline.
         denoisers: Its networks.
-        capture: How.
 
-    Raises:
-        MismatchError: If there is no such way, or a network cannot be launched in it.
+    Attributes:
+        capture: How, at present or when it last was another way than by kernels.
     """
 
-    def __init__(self, pipe: Any, denoisers: Sequence[Denoiser], capture: Capture) -> None:  # noqa: ANN401
+    def __init__(self, pipe: Any, denoisers: Sequence[Denoiser]) -> None:  # noqa: ANN401
+        self.capture: Capture = "eager"
+        self._pipe, self._denoisers = pipe, denoisers
+        self._compiled: list[tuple[nn.Module, Any]] = []
+        self._graphs: dict[str, Graphs] = {}
+
+    def switch(self, capture: Capture) -> None:
+        """Launches the networks in a way; graphs and compiled code of others are kept.
+
+        Raises:
+            MismatchError: If there is no such way, or a network cannot be launched in it.
+        """
         if capture not in CAPTURES:
             raise MismatchError(f"`capture` must be one of {', '.join(CAPTURES)} but got {capture!r}. Use 'eager' to be safe.")
-        self.capture = capture
-        self._compiled: list[nn.Module] = []
-        self._graphs: dict[str, Graphs] = {}
+        self.rest()
         if capture != "eager":
-            for denoiser in denoisers:
-                _check_plain(getattr(pipe, denoiser.component), capture)
-        if capture == "cuda_graphs":
-            record = recorder([denoiser.module for denoiser in denoisers])
-            self._graphs = {denoiser.component: Graphs(denoiser.module, record) for denoiser in denoisers}
+            for denoiser in self._denoisers:
+                _check_plain(getattr(self._pipe, denoiser.component), capture)
+        if capture == "cuda_graphs" and not self._graphs:
+            record = recorder([denoiser.module for denoiser in self._denoisers])
+            self._graphs = {denoiser.component: Graphs(denoiser.module, record) for denoiser in self._denoisers}
         if capture == "compile":
-            for part in (part for denoiser in denoisers for part in _parts(denoiser.module)):
+            self._compile()
+        self.capture = capture
+
+    def _compile(self) -> None:
+        if not self._compiled:
+            for part in (part for denoiser in self._denoisers for part in _parts(denoiser.module)):
                 part.compile()
-                self._compiled.append(part)
+                self._compiled.append((part, part._compiled_call_impl))
+        for part, compiled in self._compiled:
+            part._compiled_call_impl = compiled
 
     def graphs(self, component: str) -> Graphs | None:
         """Returns the graphs of a network; None where it is launched without."""
-        return self._graphs.get(component)
+        return self._graphs[component] if self.capture == "cuda_graphs" else None
 
     def begin(self) -> None:
         """Called when a run begins: forgets graphs of networks that are not as they were."""
-        for graphs in self._graphs.values():
-            graphs.begin()
+        if self.capture == "cuda_graphs":
+            for graphs in self._graphs.values():
+                graphs.begin()
+
+    def rest(self) -> None:
+        """Launches the networks by kernels, until ``switch``."""
+        for part, _ in self._compiled:
+            part._compiled_call_impl = None
 
     def remove(self) -> None:
-        """Frees the graphs, or makes the networks plain again."""
+        """Frees the graphs and the compiled code; the networks are plain again."""
+        self.rest()
         self._graphs.clear()
-        for part in self._compiled:
-            part._compiled_call_impl = None
         self._compiled.clear()
 
 

@@ -16,10 +16,21 @@ class Patch:
     """
 
     def __init__(self, owner: object, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        self._owner, self._name = owner, name
-        self._before = vars(owner).get(name, MISSING)
-        self._ours = make(getattr(owner, name))
-        object.__setattr__(owner, name, self._ours)
+        self._owner, self._name, self._make = owner, name, make
+        self._wrapped: Any = MISSING
+        self._ours: Any = MISSING
+        self._before: Any = MISSING
+        self.put()
+
+    def put(self) -> None:
+        """Puts the replacement on, at first or again: the same object, unless another method is to be replaced by now."""
+        if self.stands:
+            return
+        self._before = vars(self._owner).get(self._name, MISSING)
+        present = getattr(self._owner, self._name)
+        if self._ours is MISSING or present != self._wrapped:
+            self._wrapped, self._ours = present, self._make(present)
+        object.__setattr__(self._owner, self._name, self._ours)
 
     @property
     def name(self) -> str:
@@ -34,7 +45,7 @@ class Patch:
     @property
     def stands(self) -> bool:
         """Whether the attribute is still the replacement."""
-        return vars(self._owner).get(self._name) is self._ours
+        return vars(self._owner).get(self._name, self) is self._ours
 
     def remove(self) -> None:
         """Puts the attribute back; if somebody wrapped ours meanwhile, it is left to them and ours only passes on.

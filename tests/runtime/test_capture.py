@@ -188,3 +188,44 @@ def test_what_is_refused_at_once() -> None:
         apply_policy(pipe, policy, capture="compile")
     pipe.unet._compiled_call_impl = None
     apply_policy(pipe, policy).remove()
+
+
+def test_suspended_and_back(tapes: TapeRecorder) -> None:
+    """The pipeline is bare meanwhile; graphs are kept, and another way of launching is a switch."""
+    row = ROWS["SD text to image"]
+    pipe = row.make()
+    plain = row.render(pipe)
+    policy = policies(pipe)[1]
+    with apply_policy(pipe, policy, capture="cuda_graphs") as applied:
+        wanted = row.render(applied)
+        made = tapes.recorded
+        for capture in ("cuda_graphs", "eager", "cuda_graphs"):
+            applied.suspend()
+            assert not any("forward" in vars(module) for module in pipe.unet.modules())
+            assert torch.equal(row.render(pipe), plain)
+            with pytest.raises(MismatchError, match="is suspended"):
+                row.render(applied)
+            assert torch.equal(row.render(applied.use(policy, capture)), wanted)
+        assert tapes.recorded == made
+        applied.suspend()
+        applied.suspend()
+    assert torch.equal(row.render(pipe), plain)
+    with pytest.raises(MismatchError, match="was removed"):
+        applied.suspend()
+
+
+def test_compiled_code_outlives_a_switch() -> None:
+    row = ROWS["DiT"]
+    pipe = row.make()
+    plain = row.render(pipe)
+    policy = policies(pipe)[1]
+    with apply_policy(pipe, policy, capture="compile") as applied:
+        wanted = row.render(applied, num_inference_steps=STEPS)
+        torch._dynamo.utils.counters.clear()
+        for capture in ("eager", "compile"):
+            applied.suspend()
+            assert torch.equal(row.render(pipe), plain)
+            found = row.render(applied.use(policy, capture), num_inference_steps=STEPS)
+            assert torch.equal(found, wanted) == (capture == "compile")
+        assert not torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert torch.equal(row.render(pipe), plain)
