@@ -90,5 +90,5 @@ def _tell(done: Export, everything: Any, files: list[Path], cases: Any) -> None:
         console.print(f"LIMIT NOT KEPT: {limit}\n", style="bold red", markup=False)
     console.print("Written: " + ", ".join(map(str, files)) + "\n", markup=False, soft_wrap=True)
     console.print("Apply it:\n", style="bold")
-    for line in apply_lines(files[0], first_argument(cases)):
+    for line in apply_lines(files[0], first_argument(cases), done.point.trial.capture):
         console.print(f"    {line}", markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest,
 from frdiff_tune.measure.case_file import load_cases
 from frdiff_tune.measure.evaluator import Evaluator
 from frdiff_tune.measure.fingerprint import weights_fingerprint
-from frdiff_tune.measure.hardware import machine_digest, machine_info, pipe_device
+from frdiff_tune.measure.hardware import capture_of, machine_digest, machine_info, pipe_device
 from frdiff_tune.measure.interval import Interval, bootstrap, share
 from frdiff_tune.measure.latency import Pair, Sample, latency_of, paired_ratio, time_interleaved, warm_up, watched_loop
 from frdiff_tune.measure.lpips import Lpips
@@ -34,6 +34,7 @@ __all__ = [
     "blocks",
     "bootstrap",
     "call_arguments",
+    "capture_of",
     "cases_digest",
     "digest_of",
     "holds",

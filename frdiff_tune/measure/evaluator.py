@@ -17,7 +17,7 @@ from frdiff_tune.measure.measurement import FLIP, Measurement
 from frdiff_tune.measure.picture import Pictures, checked_call, picture_size, render
 from frdiff_tune.measure.references import references
 from frdiff_tune.policy import Latency, Policy
-from frdiff_tune.runtime import full_policy
+from frdiff_tune.runtime import Capture, full_policy
 
 REFERENCE_PAIRS = 3  # the full reference is long; candidates are timed against the anchor
 
@@ -100,7 +100,7 @@ class Evaluator:
             self._settle()
         self._lpips, self._pictures, self._pairs = lpips, tuple(pictures), pairs
 
-    def __call__(self, policy: Policy, first: int = 0) -> Iterator[Measurement]:
+    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement]:
         """Yields one measurement per block of cases; stop consuming to stop measuring.
 
         The first block always has a timed call.
@@ -108,6 +108,7 @@ class Evaluator:
         Arguments:
             policy: What to measure.
             first: The block to begin with; those before it are known already.
+            capture: How the network is launched; the anchor beside it always is by kernels.
 
         Raises:
             MismatchError: If the policy is for another pipeline.
@@ -115,8 +116,9 @@ class Evaluator:
         """
         for _ in self.prepare():
             pass
-        candidate = Contender(self._bench, policy, 0)
+        candidate = Contender(self._bench, policy, 0, capture)
         try:
+            self._settled(candidate, first)
             for b in range(first, len(self.blocks)):
                 yield self._measured(candidate, b)
         finally:
@@ -171,6 +173,11 @@ class Evaluator:
             cache_bytes=max((pair.first.cache_bytes for pair in pairs), default=0),
             nfe=candidate.policy.nfe,
         )
+
+    def _settled(self, candidate: Contender, b: int) -> None:
+        """Draws a picture first where graphs are recorded or code is compiled on the way, which is not to be timed."""
+        if candidate.capture != "eager":
+            candidate(**self._timed_arguments(b, 0))
 
     def _timed_pairs(self, contender: Contender, b: int, indices: Sequence[int]) -> Iterator[Pair]:
         return time_interleaved(contender, self._anchor, lambda i: self._timed_arguments(b, i), indices, self.device)

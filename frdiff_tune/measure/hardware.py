@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from frdiff_tune.measure.case import digest_of
-from frdiff_tune.policy import Machine
+from frdiff_tune.policy import Machine, Policy
+from frdiff_tune.runtime import Capture
 
 
 def machine_info(
@@ -18,6 +19,7 @@ def machine_info(
     batch: int = 1,
     height: int | None = None,
     width: int | None = None,
+    capture: Capture = "eager",
 ) -> Machine:
     """Returns what is known of the machine and of how the pipeline is called on it.
 
@@ -26,6 +28,7 @@ def machine_info(
         batch: Pictures per call.
         height: Of the pictures, in pixels; None if unknown.
         width: Of the pictures, in pixels; None if unknown.
+        capture: How the network is launched under a policy.
     """
     import diffusers
 
@@ -42,17 +45,25 @@ def machine_info(
         batch=batch,
         height=height,
         width=width,
+        capture=capture,
     )
 
 
 def machine_digest(machine: Machine) -> str:
     """Returns a SHA-256, hexadecimal, that is equal where two timings may be compared."""
-    return digest_of(machine.model_dump(mode="json"))
+    usual = {"capture"} if machine.capture == "eager" else None  # as before there were other ways
+    return digest_of(machine.model_dump(mode="json", exclude=usual))
 
 
 def pipe_device(pipe: Any) -> torch.device:  # noqa: ANN401
     """Returns where the pipeline's networks run, also when parts of it are offloaded between calls."""
     return torch.device(getattr(pipe, "_execution_device", None) or pipe.device)
+
+
+def capture_of(policy: Policy, pipe: Any) -> Capture:  # noqa: ANN401
+    """Returns how a policy's network was launched when it was measured; by kernels where a pipeline's device has no graphs."""
+    stated: Capture = policy.machine.capture if policy.machine else "eager"
+    return "eager" if stated == "cuda_graphs" and pipe_device(pipe).type != "cuda" else stated
 
 
 def device_name(device: torch.device) -> str:

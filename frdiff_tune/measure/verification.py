@@ -18,6 +18,7 @@ from frdiff_tune.measure.measurement import FLIP, lpips_intervals
 from frdiff_tune.measure.picture import checked_call, render
 from frdiff_tune.measure.references import references
 from frdiff_tune.policy import Measured, Policy, Quality
+from frdiff_tune.runtime import Capture
 
 Progress = tuple[int, int]  # done, to do; in pictures and timed pairs
 
@@ -45,6 +46,7 @@ def verification(
     flip: float = FLIP,
     timed_calls: int = 8,
     held_out: bool = True,
+    capture: Capture = "eager",
     device: torch.device | str | None = None,
 ) -> Generator[Progress, None, Measured]:
     """Measures a policy in one process with the bare pipeline, their timed calls in turn (A B B A).
@@ -61,6 +63,7 @@ def verification(
         flip: LPIPS above which a picture counts as flipped.
         timed_calls: Timed calls of each.
         held_out: Whether the search never saw these cases.
+        capture: How the network is launched under the policy; the bare pipeline is as it is.
         device: Where LPIPS runs; None: the pipeline's device.
 
     Yields:
@@ -76,7 +79,7 @@ def verification(
     check_numbers(cases, {"steps": steps, "batch": batch, "quality_batch": quality_batch, "timed_calls": timed_calls})
     given, total = checked_call(call or {}), 2 * len(cases) + timed_calls
     with Bench(pipe) as bench:
-        candidate, reference = Contender(bench, policy, 0), Contender(bench, None, steps)
+        candidate, reference = Contender(bench, policy, 0, capture), Contender(bench, None, steps)
         candidate.ready()  # a policy that does not fit is refused before anything is drawn
         distances: list[float] = []
         lpips, parts = Lpips(device or pipe_device(pipe)), blocks(cases, quality_batch)

@@ -127,7 +127,7 @@ class Measured(Section):
 
 
 class Machine(Section):
-    """The machine that a policy was measured on; None where a value is unknown."""
+    """The machine that a policy was measured on, and how the network was launched there; None where a value is unknown."""
 
     device: str
     driver: str | None = None
@@ -141,6 +141,7 @@ class Machine(Section):
     height: Count | None = None
     width: Count | None = None
     compile: str = "eager"
+    capture: Literal["eager", "cuda_graphs", "compile"] = "eager"
 
 
 class Provenance(Section):

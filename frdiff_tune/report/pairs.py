@@ -55,9 +55,10 @@ def pictures(
         call: Further arguments of the pipeline's call, such as ``guidance_scale``.
     """
     from frdiff_tune.measure.bench import Bench, Contender
+    from frdiff_tune.measure.hardware import capture_of
 
     with Bench(pipe) as bench:
-        runner = Contender(bench, policy, policy.sampling.num_inference_steps)
+        runner = Contender(bench, policy, policy.sampling.num_inference_steps, capture_of(policy, pipe))
         _draw(runner, cases[0], call)  # a process's first run allocates and compiles: not timed
         for case in cases:
             yield _draw(runner, case, call)
@@ -81,11 +82,12 @@ def pairs(
         steps: ``num_inference_steps`` of the reference.
     """
     from frdiff_tune.measure.bench import Bench, Contender
+    from frdiff_tune.measure.hardware import capture_of
     from frdiff_tune.measure.lpips import Lpips
 
     distance = Lpips(pipe.device)
     with Bench(pipe) as bench:
-        bare, fast = Contender(bench, None, steps), Contender(bench, policy, steps)
+        bare, fast = Contender(bench, None, steps), Contender(bench, policy, steps, capture_of(policy, pipe))
         for runner in (bare, fast):
             _draw(runner, cases[0], call)
         for case in cases:

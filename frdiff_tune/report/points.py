@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import floor, log10
 from typing import TYPE_CHECKING
 
-from frdiff_tune.report.words import describe, solver
+from frdiff_tune.report.words import describe, launched, solver
 
 if TYPE_CHECKING:
     from frdiff_tune.policy import Policy
@@ -59,7 +59,7 @@ def points_of(found: Front) -> tuple[Point, ...]:
     """
     return tuple(
         replace(
-            point_of(point.trial, point.on_front, describe(point.policy)),
+            point_of(point.trial, point.on_front, describe(point.policy) + launched(point.trial.capture)),
             family=true_family(family_of(point.trial), point.policy),
             within_limits=point.within_limits,
         )

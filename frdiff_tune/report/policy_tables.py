@@ -92,7 +92,8 @@ def machine_line(machine: Machine) -> str:
     name = machine.cpu if machine.device == "cpu" and machine.cpu else machine.device
     cores = f" ({machine.cores} core{'s' if machine.cores > 1 else ''})" if machine.cores and machine.device == "cpu" else ""
     size = f", {machine.width}x{machine.height} px" if machine.width and machine.height else ""
-    return f"{name}{cores}, {machine.dtype}, batch {machine.batch}{size}, torch {machine.torch}, {machine.compile}"
+    launch = machine.compile if machine.capture == "eager" else machine.capture
+    return f"{name}{cores}, {machine.dtype}, batch {machine.batch}{size}, torch {machine.torch}, {launch}"
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:

@@ -83,16 +83,18 @@ def _gain(point: Point, points: Sequence[Point]) -> Iterator[tuple[float, Point]
         yield rival.latency_ms / point.latency_ms, rival
 
 
-def apply_lines(path: Path, argument: str) -> tuple[str, str, str]:
+def apply_lines(path: Path, argument: str, capture: str = "eager") -> tuple[str, str, str]:
     """Returns the three lines of Python that apply a policy.
 
     Arguments:
         path: The policy file.
         argument: What stands between the parentheses of the call, as Python: a prompt in quotes, or classes in a list.
+        capture: How the network was launched when the policy was measured.
     """
+    how = "" if capture == "eager" else f", capture={capture!r}"
     return (
         "from frdiff_tune import apply_policy",
-        f"applied = apply_policy(pipe, {path.as_posix()!r})",
+        f"applied = apply_policy(pipe, {path.as_posix()!r}{how})",
         f"image = applied({argument}).images[0]",
     )
 

@@ -25,6 +25,11 @@ SCHEDULERS: dict[str, str] = {
 DENSER = 1.3  # a part of the run must have this many times the keyframes of an equally long one to be called denser
 
 
+def launched(capture: str) -> str:
+    """Returns how the network is launched, as an addition to what a policy does; nothing where that is as ever."""
+    return {"cuda_graphs": ", by CUDA graphs", "compile": ", compiled"}.get(capture, "")
+
+
 def solver(name: str) -> str:
     """Returns how people call a scheduler class."""
     return SCHEDULERS.get(name, name.removesuffix("Scheduler"))

@@ -84,8 +84,9 @@ def exporting(
     point = pick(front(study), asked)
     pipe = setting.open_pipeline(study) if pipe is None else pipe
     cases = setting.held_out_cases(study, pipe, seeds)
+    capture = point.trial.capture
     measured = yield from verification(
-        pipe, point.policy, cases, cache_dir=setting.cache_folder(), held_out=True, **setting.measuring(study)
+        pipe, point.policy, cases, cache_dir=setting.cache_folder(), capture=capture, **setting.measuring(study)
     )
     limits, broken = limits_of(study, asked), broken_limits(study, asked, measured)
     if broken and not force:
@@ -97,7 +98,7 @@ def exporting(
     policy = point.policy.replace(
         model=point.policy.model.model_copy(update={"source": model.source, "revision": model.revision}),
         measured=measured.model_copy(update={"within_limits": not broken if limits else None}),
-        machine=setting.machine_of(study, pipe),
+        machine=setting.machine_of(study, pipe, capture),
         provenance=_provenance(study, point),
     )
     policy.save(path)

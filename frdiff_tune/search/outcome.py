@@ -7,6 +7,7 @@ from typing import Any, Self
 from optuna.trial import FrozenTrial
 
 from frdiff_tune.measure import Interval, Result
+from frdiff_tune.runtime import Capture
 
 SEARCHED = "searched"
 """The family of what the sampler proposed."""
@@ -31,6 +32,7 @@ class TrialOutcome:
         count: Pictures compared.
         cache_bytes: Bytes that a run stored at its most.
         params: The trial's parameters.
+        capture: How the network was launched.
         duplicate_of: Number of an earlier trial with the same policy, whose measurements these are.
     """
 
@@ -47,6 +49,7 @@ class TrialOutcome:
     count: int
     cache_bytes: int
     params: Mapping[str, Any]
+    capture: Capture = "eager"
     duplicate_of: int | None = None
 
     @property
@@ -72,6 +75,7 @@ class TrialOutcome:
             count=kept["count"],
             cache_bytes=kept["cache_bytes"],
             params=trial.params,
+            capture=what(trial)[1],
             duplicate_of=kept.get("duplicate_of"),
             **figures,
         )
@@ -79,18 +83,24 @@ class TrialOutcome:
 
 def distinct(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Returns finished trials without those whose policy an earlier one had; two workers may propose the same at once."""
-    first: dict[str, FrozenTrial] = {}
+    first: dict[tuple[str, Capture], FrozenTrial] = {}
     for trial in trials:
-        first.setdefault(trial.user_attrs["digest"], trial)
+        first.setdefault(what(trial), trial)
     return list(first.values())
 
 
-def attributes(result: Result, digest: str, reference_ms: float) -> dict[str, Any]:
+def what(trial: FrozenTrial) -> tuple[str, Capture]:
+    """Returns what a finished trial has measured: the digest of its policy, and how the network was launched."""
+    return trial.user_attrs["digest"], trial.user_attrs.get("capture", "eager")
+
+
+def attributes(result: Result, digest: str, capture: Capture, reference_ms: float) -> dict[str, Any]:
     """Returns what a trial keeps of its result: figures as [value, low, high].
 
     Arguments:
         result: The figures.
         digest: The policy's digest.
+        capture: How the network was launched.
         reference_ms: Latency of the reference, in milliseconds.
     """
     time = result.latency_ms
@@ -102,5 +112,5 @@ def attributes(result: Result, digest: str, reference_ms: float) -> dict[str, An
         "lpips_p90": result.lpips_p90,
         "flips": result.flips,
     }
-    plain = {"digest": digest, "nfe": result.nfe, "count": result.count, "cache_bytes": result.cache_bytes}
+    plain = {"digest": digest, "capture": capture, "nfe": result.nfe, "count": result.count, "cache_bytes": result.cache_bytes}
     return {**plain, **{name: list(asdict(figure).values()) for name, figure in figures.items()}}

@@ -18,7 +18,7 @@ from frdiff_tune.measure import (
     weights_fingerprint,
 )
 from frdiff_tune.policy import Latency, Machine, Policy
-from frdiff_tune.runtime import Recording, load_pipeline
+from frdiff_tune.runtime import Capture, Recording, load_pipeline
 from frdiff_tune.search.ledger import Place
 from frdiff_tune.search.study import Study
 
@@ -45,8 +45,8 @@ class Measures(Protocol):
         """Makes references and warms up; yields what is done and what there is to do."""
         ...
 
-    def __call__(self, policy: Policy, first: int = 0) -> Iterator[Measurement]:
-        """Yields a measurement per block of cases, from block ``first`` on."""
+    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement]:
+        """Yields a measurement per block of cases, from block ``first`` on, of a policy that is launched in a way."""
         ...
 
     def __enter__(self) -> Any:  # noqa: ANN401
@@ -133,20 +133,20 @@ def measuring(study: Study) -> dict[str, Any]:
     }
 
 
-def machine_of(study: Study, pipe: Any) -> Machine:  # noqa: ANN401
-    """Returns the machine, with the batch and the resolution of the study's call."""
+def machine_of(study: Study, pipe: Any, capture: Capture = "eager") -> Machine:  # noqa: ANN401
+    """Returns the machine, with the batch and the resolution of the study's call, and how the network is launched."""
     height, width = picture_size(pipe, study.file.call.arguments)
-    return machine_info(pipe, study.file.call.batch, height, width)
+    return machine_info(pipe, study.file.call.batch, height, width, capture)
 
 
-def place_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Place:  # noqa: ANN401
-    """Returns where the study's measurements belong in the ledger."""
+def place_of(study: Study, pipe: Any, cases: tuple[Case, ...], capture: Capture = "eager") -> Place:  # noqa: ANN401
+    """Returns where the study's measurements of a way of launching belong in the ledger."""
     own = pipe.scheduler
     scheduler = [type(own).__name__, sorted((key, repr(value)) for key, value in own.config.items() if key[0] != "_")]
     setting = {"cases": cases_digest(cases), "scheduler": scheduler, **measuring(study)}
     return Place(
         model=weights_fingerprint(pipe),
-        machine=machine_digest(machine_of(study, pipe)),
+        machine=machine_digest(machine_of(study, pipe, capture)),
         setting=digest_of(setting),
         study=study.name,
     )

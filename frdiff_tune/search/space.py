@@ -12,9 +12,10 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
     forecast.order, forecast.strength, forecast.variable
     forecast.features              what stands in for features that are reused
     group.<name>                   True: the group reuses between keyframes where lam > 0
+    capture                        how the network is launched; no part of the policy
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -23,14 +24,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from frdiff_tune.policy import Policy
 from frdiff_tune.policy.forecast import lagrange_weights
-from frdiff_tune.runtime import Recording, full_policy, keyframe_policy
+from frdiff_tune.runtime import Capture, Recording, full_policy, keyframe_policy
 from frdiff_tune.runtime.solver import timesteps_of
 from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
 from frdiff_tune.search.forecasts import HOLD, forecast, needs_recording
 from frdiff_tune.search.grouping import Sites, resolve_groups, without_nesting
 from frdiff_tune.search.mixing_space import MixingSpace
 from frdiff_tune.search.solvers import runnable
-from frdiff_tune.search.space_file import FEATURES, STRENGTH, STRENGTH_STEP, Params, SpaceFile, round_strength
+from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH, STRENGTH_STEP, Params, SpaceFile, round_strength
 
 
 class Space:
@@ -42,6 +43,7 @@ class Space:
         reference_steps: Step count of the reference; longer runs are cut off the space.
         record: (group -> site names) -> what they keep in full runs of the reference. It is called here, and only if a forecast
             is to be fitted; None: policies with such a forecast cannot be decoded.
+        captures: How the network may be launched.
 
     Raises:
         SpaceError: If the pipeline can run none of the solvers.
@@ -54,10 +56,12 @@ class Space:
         pipe: Any,  # noqa: ANN401
         reference_steps: int,
         record: Callable[[Mapping[str, Sites]], Recording] | None = None,
+        captures: Sequence[Capture] = ("eager",),
     ) -> None:
         self.file = file
         self.pipe = pipe
         self.reference_steps = reference_steps
+        self.captures = tuple(captures)
         fewest, most = file.steps.num_inference_steps
         self.steps = min(fewest, reference_steps), min(most, reference_steps)
         self.schedulers = runnable(pipe, file.steps.scheduler, file.steps.spacing)
@@ -117,7 +121,13 @@ class Space:
             "forecast.variable": CategoricalDistribution(self.variables),
             **({FEATURES: CategoricalDistribution(forecast.features)} if len(forecast.features) > 1 else {}),
             **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
+            **({CAPTURE: CategoricalDistribution(self.captures)} if len(self.captures) > 1 else {}),
         }
+
+    def capture(self, params: Params) -> Capture:
+        """Returns how the network is launched."""
+        found: Capture = params.get(CAPTURE, self.captures[0])
+        return found
 
     def holds(self, params: Params) -> bool:
         """Whether every parameter has a value within its bounds."""
@@ -179,6 +189,7 @@ class Space:
         groups = {f"group.{name}": name in policy.masks for name in self.file.groups}
         keyframes = [t for t, bit in enumerate(policy.keyframes) if bit == "1"]
         fixed = {"num_inference_steps": steps, "scheduler": scheduler, **self.gaps(keyframes, policy.T), **groups}
+        fixed[CAPTURE] = self.captures[0]
         lam = {t: value for t, value in enumerate(policy.mixing) if policy.keyframes[t] == "0"}
         variables = [name for name in self.variables if name == policy.variable] or self.variables
         able = [name for name, encoding in self.encodings.items() if self._writes(encoding, keyframes, policy)]

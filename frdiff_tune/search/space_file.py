@@ -16,6 +16,8 @@ STRENGTH = "forecast.strength"
 """The parameter by which a study varies the strength of a forecast."""
 FEATURES = "forecast.features"
 """The parameter by which a study varies how features are forecast."""
+CAPTURE = "capture"
+"""The parameter by which a study varies how the network is launched."""
 STRENGTH_STEP = 0.05
 """Grid of the strength of a forecast."""
 SPACINGS = ("leading", "linspace", "trailing")

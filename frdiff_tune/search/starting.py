@@ -13,7 +13,7 @@ from typing import Any
 from frdiff_tune.runtime import default_groups, find_denoiser
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.space import Space
-from frdiff_tune.search.space_file import FEATURES, STRENGTH
+from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH
 
 SHARE = 0.45
 """Of a study's trials at most so many are starting points."""
@@ -81,15 +81,17 @@ def _interleaved(space: Space) -> Iterator[StartingPoint]:
 
 
 def _distinct(space: Space, points: Iterator[StartingPoint]) -> Iterator[StartingPoint]:
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for point in points:
-        if space.holds(point.params) and (digest := space.decode(point.params).digest) not in seen:
-            seen.add(digest)
-            yield point
+        if space.holds(point.params):
+            what = space.decode(point.params).digest, space.capture(point.params)
+            if what not in seen:
+                seen.add(what)
+                yield point
 
 
 def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **changes: Any) -> StartingPoint:  # noqa: ANN401
-    """Returns a point of jumps only, with changes: names with ``_`` for ``.``, as ``forecast_order``."""
+    """Returns a point of jumps only, with changes to its parameters."""
     predicts = space.pipe.scheduler.config.get("prediction_type", "epsilon")
     variable = "epsilon" if predicts != "epsilon" and "epsilon" in space.variables else space.variables[0]
     uniform = len(keyframes) > 1 and tuple(keyframes) == tuple(range(0, T, keyframes[1]))
@@ -104,6 +106,7 @@ def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **change
         "forecast.order": space.file.forecast.order[0],
         STRENGTH: space.file.forecast.strength[1],
         "forecast.variable": variable,
+        CAPTURE: space.captures[0],
         FEATURES: HOLD if HOLD in space.file.forecast.features else space.file.forecast.features[0],
         **{f"group.{name}": False for name in space.file.groups},
     }
@@ -167,7 +170,8 @@ def _trend(space: Space, strength: float) -> dict[str, Any]:
 
 def _full(space: Space) -> Iterator[StartingPoint]:
     T = _T(space)
-    yield _point(space, "known: full", range(T), T)
+    for capture in space.captures:
+        yield _point(space, "known: full", range(T), T, capture=capture)
 
 
 def _fewer(space: Space) -> Iterator[StartingPoint]:

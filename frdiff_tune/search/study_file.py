@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
+from frdiff_tune.runtime import CAPTURES, Capture
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.samplers import SAMPLERS
 from frdiff_tune.search.toml_file import Section, nearest
 
 OBJECTIVES = ("latency_ms", "lpips")
 """What is made small: wall time of a call in milliseconds, and mean LPIPS against the reference."""
-LAUNCHES = ("eager",)
 """How the network may be launched."""
 OURS = ("generator", "output_type", "return_dict", "prompt", "class_labels", "callback_on_step_end")
 """Call arguments that the measurement gives itself."""
@@ -98,7 +98,7 @@ class SearchSection(Section):
         seed: Of the sampler.
         trials: Trials of the whole study.
         minutes: Wall time of one run of it; whichever comes first.
-        capture: How the network is launched.
+        capture: How the network is launched: ``eager``, ``cuda_graphs`` or ``compile``; more than one are searched.
         storage: SQLAlchemy URL of the study's database.
     """
 
@@ -108,7 +108,7 @@ class SearchSection(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     trials: Positive = 80
     minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    capture: tuple[str, ...] = LAUNCHES
+    capture: tuple[Capture, ...] = ("eager",)
     storage: Text
 
     @field_validator("objectives")
@@ -133,11 +133,15 @@ class SearchSection(Section):
             raise ValueError(f"must name a sampler but got {value!r}. {nearest(value, SAMPLERS)}")
         return value
 
-    @field_validator("capture")
+    @field_validator("capture", mode="before")
     @classmethod
-    def _known_launch(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if value != LAUNCHES:
-            raise ValueError(f'must be ["eager"] for now but got {list(value)}. Graphs and compilation are not tuned yet.')
+    def _known_launch(cls, value: Any) -> Any:  # noqa: ANN401
+        names = list(value) if isinstance(value, (list, tuple)) else []
+        for name in names:
+            if name not in CAPTURES:
+                raise ValueError(f"must name ways of launching but got {name!r}. {nearest(str(name), CAPTURES)}")
+        if isinstance(value, (list, tuple)) and (not names or len(set(names)) < len(names)):
+            raise ValueError(f'must hold at least one way, each once, but got {names}. Use ["eager"].')
         return value
 
 

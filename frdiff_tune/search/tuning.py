@@ -1,7 +1,7 @@
 """The search itself: ask Optuna, decode, measure, tell; yields as it goes and may be stopped at any time."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,10 @@ from optuna.trial import Trial, TrialState
 
 from frdiff_tune.measure import cases_digest, summarise
 from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.runtime import Capture
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.ledger import Ledger, Place
-from frdiff_tune.search.outcome import TrialOutcome, attributes, distinct
+from frdiff_tune.search.outcome import TrialOutcome, attributes, distinct, what
 from frdiff_tune.search.samplers import SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
@@ -71,13 +72,15 @@ def tune(
     opened = storage.open_storage(study.file.search.storage)
     pipe = setting.open_pipeline(study) if pipe is None else pipe
     cases = setting.search_cases(study, pipe)
-    machine = setting.machine_of(study, pipe).model_dump(mode="json")
+    captures = study.file.search.capture
+    machine = setting.machine_of(study, pipe).model_dump(mode="json", exclude={"capture"})
     more = {"cases.digest": cases_digest(cases), **{f"machine.{key}": value for key, value in machine.items()}}
     space = Space(
         study.space,
         pipe,
         study.file.call.num_inference_steps,
         record=lambda groups: setting.recording_of(study, pipe, cases, groups),
+        captures=captures,
     )
     with ExitStack() as stack:
         run = Run(
@@ -85,7 +88,7 @@ def tune(
             space=space,
             optuna_study=storage.open_study(study, opened, more),
             ledger=Ledger(opened.engine),
-            place=setting.place_of(study, pipe, cases),
+            places={capture: setting.place_of(study, pipe, cases, capture) for capture in captures},
             evaluator=evaluator or setting.make_evaluator(study, pipe, cases),
             worker=stack.enter_context(storage.working()),
         )
@@ -106,7 +109,7 @@ class Run:
         space: Its space on the pipeline.
         optuna_study: Where trials are kept.
         ledger: Where measurements are kept.
-        place: Where the study's measurements belong there.
+        places: How the network is launched -> where measurements of that belong there.
         evaluator: What measures; prepared before the first trial.
         worker: Name of this run among those that share the study.
     """
@@ -118,12 +121,12 @@ class Run:
         space: Space,
         optuna_study: optuna.Study,
         ledger: Ledger,
-        place: Place,
+        places: Mapping[Capture, Place],
         evaluator: Measures,
         worker: str,
     ) -> None:
         self.study, self.space, self.optuna_study = study, space, optuna_study
-        self.ledger, self.place, self.evaluator, self.worker = ledger, place, evaluator, worker
+        self.ledger, self.places, self.evaluator, self.worker = ledger, places, evaluator, worker
         self.optuna_study.set_user_attr("frdiff:parameters", list(space.distributions))
 
     def trials(self, count: int, end: float) -> Iterator[TrialOutcome]:
@@ -164,8 +167,7 @@ class Run:
         """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
         trial = self._ask(points)
         try:
-            policy = self.space.decode(trial.params)
-            self._measure(trial, policy)
+            self._measure(trial, self.space.decode(trial.params), self.space.capture(trial.params))
         except UpdateFinishedTrialError:
             raise
         except BaseException as error:
@@ -194,19 +196,19 @@ class Run:
         trial.set_user_attr(storage.WORKER, self.worker)
         return trial
 
-    def _measure(self, trial: Trial, policy: Policy) -> None:
-        """Measures what is not known of a policy, and tells the trial."""
-        digest = policy.digest
-        twin = next((other for other in self._finished() if other.user_attrs["digest"] == digest), None)
+    def _measure(self, trial: Trial, policy: Policy, capture: Capture) -> None:
+        """Measures what is not known of a policy that is launched in a way, and tells the trial."""
+        digest, place = policy.digest, self.places[capture]
+        twin = next((other for other in self._finished() if what(other) == (digest, capture)), None)
         self.ledger.keep(policy)
-        blocks = self.ledger.blocks(digest, self.place)
+        blocks = self.ledger.blocks(digest, place)
         first = next(b for b in range(len(blocks) + 1) if b not in blocks)
         known = [blocks[b] for b in range(first)]
         if sum(len(block.cases) for block in known) < self.study.file.cases.search_count:
-            for b, block in enumerate(self.evaluator(policy, first), first):
-                self.ledger.enter(digest, self.place, b, block)
+            for b, block in enumerate(self.evaluator(policy, first, capture), first):
+                self.ledger.enter(digest, place, b, block)
                 known.append(block)
-        self._tell(trial, attributes(self._summary(known), digest, self.reference_ms) | _twin(twin))
+        self._tell(trial, attributes(self._summary(known), digest, capture, self.reference_ms) | _twin(twin))
 
     def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
         for key, value in figures.items():

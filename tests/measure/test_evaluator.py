@@ -8,7 +8,7 @@ import torch
 
 from frdiff_tune.errors import MeasureError, MismatchError
 from frdiff_tune.measure import Case, Evaluator, Measurement, render, summarise
-from frdiff_tune.runtime import full_policy, keyframe_policy, make_scheduler
+from frdiff_tune.runtime import Capture, full_policy, keyframe_policy, make_scheduler
 from tests.tiny import tiny_dit, tiny_sd
 
 STEPS = 4
@@ -146,3 +146,17 @@ def test_summary_by_hand() -> None:
     assert (result.count, result.timed, result.cache_bytes, result.nfe, result.threshold) == (3, 3, 64, 3, 0.15)
     with pytest.raises(MeasureError, match="at least one block"):
         summarise([], anchor_ms=4.0)
+
+
+def test_a_policy_may_be_launched_in_another_way(tmp_path: Path) -> None:
+    """The anchor stays by kernels; the pipeline ends bare; pictures are those of the kernels but for rounding."""
+    pipe: Any = tiny_dit()
+    policy = keyframe_policy(pipe, 4, [0, 2], mixing=1.0, groups=["block"])
+    ways: tuple[Capture, ...] = ("eager", "compile")
+    with evaluator(pipe, tmp_path) as measure:
+        plain, compiled = ([*measure(policy, 0, capture)] for capture in ways)
+    assert [len(block.latency_ms) for block in plain] == [len(block.latency_ms) for block in compiled]
+    for one, other in zip(plain, compiled, strict=True):
+        assert other.lpips == pytest.approx(one.lpips, abs=1e-3)
+    assert pipe.transformer._compiled_call_impl is None
+    assert not any(module._compiled_call_impl for module in pipe.transformer.modules())

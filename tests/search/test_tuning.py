@@ -187,6 +187,26 @@ def test_identical_policies_are_measured_once_within_and_across_studies(tmp_path
     assert second.measured == []
 
 
+def test_how_the_network_is_launched_is_searched(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    """One policy launched in two ways is two measurements, and only then."""
+    study = study_at(tmp_path, "demo-dit", capture=("eager", "compile"), trials=50)
+    found = outcomes(study, pipe, recorded(study, pipe))
+    assert all(outcome.params["capture"] == outcome.capture for outcome in found)
+    assert [(o.family, o.capture) for o in found[:2]] == [("known: full", "eager"), ("known: full", "compile")]
+    assert {outcome.capture for outcome in found if outcome.family == "searched"} == {"eager", "compile"}
+    fresh = [outcome for outcome in found if outcome.duplicate_of is None]
+    assert len({(outcome.digest, outcome.capture) for outcome in fresh}) == len(fresh)
+    shown = front(study)
+    assert all(point.trial.capture in ("eager", "compile") for point in shown.points)
+    other = study_at(tmp_path, "demo-dit", capture=("compile",), trials=5)
+    object.__setattr__(other, "name", "other")
+    evaluator = recorded(other, pipe)
+    once = outcomes(other, pipe, evaluator)
+    assert {outcome.capture for outcome in once} == {"compile"}
+    known = {(outcome.digest, outcome.capture) for outcome in fresh}
+    assert {digest for digest, _ in evaluator.measured} == {o.digest for o in once if (o.digest, "compile") not in known}
+
+
 def test_a_longer_budget_goes_on(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
     study = study_at(tmp_path, "demo-dit", trials=8)
     outcomes(study, pipe)

@@ -9,10 +9,12 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from frdiff_tune.runtime import Capture
+from frdiff_tune.search.outcome import what
 from frdiff_tune.search.samplers._base import Proposal
 from frdiff_tune.search.samplers.moves import crossed, moved
 from frdiff_tune.search.samplers.mutation import WIDTH
-from frdiff_tune.search.space_file import STRENGTH, Params
+from frdiff_tune.search.space_file import CAPTURE, STRENGTH, Params
 
 CROSSING = 0.3
 """Chance that a keyframe set is first crossed with that of another one of the front."""
@@ -22,6 +24,8 @@ ELSEWHERE = 0.15
 """Chance that something else is changed: solver, step count, lam, forecast or groups."""
 TREND = 0.3
 """Chance that the strength of the forecast is changed; in every second case together with the keyframes."""
+LAUNCH = 0.2
+"""Chance that only how the network is launched is changed, where a study has more than one way."""
 WORTH = 1.2
 """Speed-up that a policy must have to be changed further: beside the full run there is little to find."""
 ATTEMPTS = 200
@@ -72,10 +76,14 @@ class LocalSampler(BaseSampler):
             return {}
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         asked = [other.params for other in running if other.params.keys() == search_space.keys()]
-        tried = {other.user_attrs.get("digest") for other in study.get_trials(deepcopy=False)}
-        tried |= {self.space.decode(params).digest for params in asked}
+        tried = {what(other) for other in study.get_trials(deepcopy=False) if "digest" in other.user_attrs}
+        tried |= {self._what(params) for params in asked}
         drawn = (self._neighbour(parents) for _ in range(ATTEMPTS))
-        return next((neighbour for neighbour in drawn if self.space.decode(neighbour).digest not in tried), {})
+        return next((neighbour for neighbour in drawn if self._what(neighbour) not in tried), {})
+
+    def _what(self, params: Params) -> tuple[str, Capture]:
+        """Returns what parameters measure: the digest of a policy, and how the network is launched."""
+        return self.space.decode(params).digest, self.space.capture(params)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -85,6 +93,8 @@ class LocalSampler(BaseSampler):
 
     def _neighbour(self, parents: Sequence[Params]) -> dict[str, Any]:
         parent = self._one_of(parents)
+        if len(self.space.captures) > 1 and self.rng.random() < LAUNCH:
+            return {**parent, CAPTURE: self._near(parent[CAPTURE], self.space.distributions[CAPTURE])}
         if self.rng.random() < ELSEWHERE:
             return self._changed(parent)
         if self.space.has_strength and self.rng.random() < TREND:
