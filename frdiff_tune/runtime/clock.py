@@ -65,9 +65,10 @@ class Clock:
             MismatchError: If they are not as many as the policy's, as with another img2img strength.
         """
         times, T = self.scheduler.timesteps.tolist(), self.run.policy.T
-        begin, first = getattr(self.scheduler, "begin_index", None), None if timestep is None else number(timestep)
-        if begin is None and first is not None:
-            begin = nearest(times, first, None if walked is None else len(times) - walked)
+        begin = getattr(self.scheduler, "begin_index", None)
+        begin = place_of(timestep, self.scheduler.timesteps) if begin is None else begin
+        if begin is None and timestep is not None:
+            begin = nearest(times, number(timestep), None if walked is None else len(times) - walked)
         rest = len(times) - (begin or 0)
         walked = rest if walked is None else min(walked, rest)
         if walked != T:
