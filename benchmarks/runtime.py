@@ -113,7 +113,8 @@ class Rounds:
             yield {"group": name, "saved_share": _figure(saved), "cache_mib": self.rounds[0][name].cache_bytes / 2**20}
         for name, policy in self.policies.items():
             speedups = [r[base].loop_ms / r[name].loop_ms for r in self.rounds]
-            allowed = [r[base].loop_ms / self._allowed_ms(r, policy, base) for r in self.rounds]
+            savings = [{group: self._saved(r, group) for group in self.singles} for r in self.rounds]
+            allowed = [r[base].loop_ms / allowed_ms(r[base], s, policy) for r, s in zip(self.rounds, savings, strict=True)]
             yield {
                 "policy": name,
                 "speedup": _figure(speedups),
@@ -127,13 +128,6 @@ class Rounds:
     def _saved(self, found: Mapping[str, Turn], group: str) -> float:
         """Returns what reusing a group saves in one network call, in ms."""
         return (found["full"].network_ms - found[group].network_ms) / (STEPS - 1)
-
-    def _allowed_ms(self, found: Mapping[str, Turn], policy: Policy, base: str) -> float:
-        """Returns how long a policy's loop takes if every reuse saves what its group saves."""
-        bare = found[base]
-        rest, call = (bare.loop_ms - bare.network_ms) / STEPS, bare.network_ms / STEPS
-        calls = [call - sum(self._saved(found, group) for group in step.reuses) for step in policy.plan() if step.calls]
-        return rest * STEPS + sum(calls)
 
     def memory(self) -> dict[str, Any]:
         """Returns by how much a policy's peak is above the bare pipeline's, beside what it states, in MiB."""
@@ -149,6 +143,19 @@ class Rounds:
             "peak_growth_mib": peaks[name] - peaks["bare"],
             "stated_mib": stated,
         }
+
+
+def allowed_ms(bare: Turn, saved: Mapping[str, float], policy: Policy) -> float:
+    """Returns how long a policy's loop takes if every reuse saves what its group saves, in ms.
+
+    Arguments:
+        bare: A run that computes everything.
+        saved: Group -> what reusing it saves in one network call, in ms.
+        policy: The policy.
+    """
+    call = bare.network_ms / policy.T
+    calls = [call - sum(saved[group] for group in step.reuses) for step in policy.plan() if step.calls]
+    return bare.loop_ms - bare.network_ms + sum(calls)
 
 
 def _figure(values: list[float]) -> dict[str, float]:

@@ -38,7 +38,15 @@ way, pays on some sets, the whole way on none of those measured.
 FEWER = (0.4, 0.2, 0.6, 0.26, 0.14, 0.3, 0.8, 0.5)
 """Step counts of fewer steps, as shares of the reference's."""
 INTERVALS = (2, 3, 5)
-TURNS = ("ends", "fewer", "ends", "frdiff", "ends", "fewer", "ends", "jump")
+BLOCKS = ((22, 1.6, (2, 1, 1)), (14, 1.6, (2, 1, 1)))
+"""Keyframes of 50 steps, growth of their gaps, last gaps, where whole blocks give back what they kept in between.
+
+Why these: ``python -m benchmarks.equal_cost demo demo-dit`` and its committed results. At equal network cost blocks come
+closest to jumps; what the paper reuses, parts of the depth, and forecasts of features fall behind both.
+"""
+WHOLE = ("block", "shallow", "deep")
+"""A family's own groups that together are whole blocks: of transformers, and of UNets."""
+TURNS = ("ends", "fewer", "ends", "frdiff", "ends", "fewer", "ends", "jump", "blocks")
 """Whose turn it is, over and over: half are keyframe sets of our own, a quarter fewer steps."""
 
 
@@ -70,6 +78,7 @@ def starting_points(space: Space, trials: int | None = None) -> tuple[StartingPo
 
 def _interleaved(space: Space) -> Iterator[StartingPoint]:
     kinds = {"ends": _dense_ends(space), "fewer": _fewer(space), "frdiff": _frdiff(space), "jump": _jumps(space)}
+    kinds["blocks"] = _blocks(space)
     yield from _full(space)
     while kinds:
         for turn in TURNS:
@@ -202,6 +211,21 @@ def _frdiff(space: Space) -> Iterator[StartingPoint]:
             shape = {"keyframes.interval": interval, "mixing": family, "forecast.variable": "output", **groups}
             shape |= {"forecast.variable": space.variables[0]} if "output" not in space.variables else {}
             yield _point(space, "known: FRDiff", range(0, T, interval), T, **shape)
+
+
+def _blocks(space: Space) -> Iterator[StartingPoint]:
+    """Yields whole blocks that give back what they kept, over keyframes that are dense at both ends."""
+    own = default_groups(space.pipe)
+    whole = {site for name in WHOLE for site in own.get(name, ())}
+    groups = {f"group.{name}": set(sites) <= whole for name, sites in space.groups.items()}
+    if "keyframes" not in space.encodings or "none" not in space.mixing.families or not any(groups.values()):
+        return
+    T, (least, most) = _T(space), space.file.keyframes.count
+    for of_fifty, growth, last in BLOCKS:
+        size = round(of_fifty * T / 50)
+        gaps = last if 4 * sum(last) <= T and size > len(last) + 2 else ()
+        if least <= size <= min(most, T):
+            yield _point(space, "starting: whole blocks", ramp(T, size, growth, gaps), T, **{"mixing": "none", **groups})
 
 
 def _jumps(space: Space) -> Iterator[StartingPoint]:

@@ -18,6 +18,7 @@ PIPES: dict[str, Any] = {
     "flux": lambda _: ROWS["FLUX text to image"].make(),
 }
 FAMILIES = {"starting: dense-ends", "known: full", "known: fewer steps", "known: FRDiff", "known: jump"}
+FAMILIES |= {"starting: whole blocks"}
 
 
 def test_ramp_by_hand() -> None:
@@ -41,6 +42,10 @@ def test_all_kinds_are_among_the_first_and_none_repeats(name: str) -> None:
         again = space.encode(policy)
         assert again is not None
         assert space.decode(again).digest == policy.digest
+        if point.family == "starting: whole blocks":
+            assert policy.nfe == 50 and set(policy.masks.values()) == {policy.keyframes}
+            named = {name for name in ("deep", "shallow", "block") if name in space.groups}
+            assert set(policy.masks) == named
         if point.family == "starting: dense-ends":
             assert policy.variable == space.file.forecast.variable[0]
             assert policy.nfe == policy.keyframes.count("1") < 50
@@ -65,7 +70,8 @@ def test_what_a_space_does_not_hold_is_left_out() -> None:
     keyframes = file.keyframes.model_copy(update={"encodings": ("keyframes",), "count": (10, 30)})
     space = Space(file.model_copy(update={"steps": steps, "keyframes": keyframes}), tiny_dit("epsilon"), 50)
     points = starting_points(space)
-    assert {point.family for point in points} == {"known: full", "known: fewer steps", "starting: dense-ends"}
+    families = {"known: full", "known: fewer steps", "starting: dense-ends", "starting: whole blocks"}
+    assert {point.family for point in points} == families
     assert all(point.params["num_inference_steps"] >= 15 for point in points)
     for point in points:
         if point.family.startswith("starting"):

@@ -1,0 +1,54 @@
+"""The arithmetic of the runtime's benchmark, and that its reduced networks draw."""
+
+import pytest
+import torch
+
+from benchmarks.architectures import EMBEDDED, FULL, REDUCED
+from benchmarks.runtime import allowed_ms
+from benchmarks.runtime_table import table
+from benchmarks.turns import Turn, watched_network
+from frdiff_tune import keyframe_policy
+from frdiff_tune.runtime import default_groups
+from tests.tiny import tiny_dit
+
+
+def test_allowed_by_hand() -> None:
+    """Steps: 0 full, 1 reuses one group, 2 reuses both, 3 jumps; a full call takes 10, the rest of the loop 8 in all."""
+    policy = keyframe_policy(tiny_dit(), 4, [0], mixing=(1, 1, 1, 0), groups=["attention", "feed_forward"])
+    policy = policy.replace(masks={"attention": "1000", "feed_forward": "1100"})
+    bare = Turn(total_ms=60.0, loop_ms=48.0, network_ms=40.0, calls=4, cache_bytes=0)
+    saved = {"attention": 4.0, "feed_forward": 5.0}
+    assert allowed_ms(bare, saved, policy) == 8 + 10 + (10 - 4) + (10 - 4 - 5)
+
+
+def test_table_by_hand() -> None:
+    even = {"value": 2.0, "low": 1.9, "high": 2.1}
+    near = {"value": 0.98, "low": 0.97, "high": 0.99}
+    policy = {"model": "m", "mode": "eager", "policy": "uniform 2", "cache_mib": 1.25, "ratio": near}
+    policy |= {"speedup": even, "allowed": even, "call_speedup": even}
+    full = {"model": "m", "mode": "eager", "policy": "full", "overhead": {"value": 0.004, "low": 0.0, "high": 0.01}}
+    lines = table([full, policy]).splitlines()
+    spread = "2.00 (1.90–2.10)"
+    assert lines[2] == f"| m | eager | uniform 2 | {spread} | {spread} | 0.98 (0.97–0.99) | {spread} | 1.2 |"
+    assert lines[-1].startswith("The full policy costs 0.4 to 0.4 % over the bare pipeline")
+    assert "0.980 to 0.980 arrives" in lines[-1]
+
+
+@pytest.mark.parametrize("name", [*REDUCED, *EMBEDDED])
+def test_networks_draw_and_have_the_groups(name: str) -> None:
+    architecture = {**REDUCED, **EMBEDDED}[name]
+    pipe = architecture.make()
+    pipe.set_progress_bar_config(disable=True)
+    assert set(architecture.groups) <= set(default_groups(pipe))
+    given = architecture.arguments(torch.device("cpu"), torch.float32)
+    with watched_network(pipe, torch.device("cpu")) as stopwatch:
+        pipe(**given, num_inference_steps=2)
+    assert stopwatch.calls >= 2 and stopwatch.total_ms() > 0
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_published_configurations_have_the_groups(name: str) -> None:
+    """Made without memory: only their shapes are looked at."""
+    with torch.device("meta"):
+        pipe = FULL[name].make()
+    assert set(FULL[name].groups) <= set(default_groups(pipe))
