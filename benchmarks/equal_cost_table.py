@@ -14,7 +14,10 @@ ORDERS: dict[int | None, tuple[str, str, str]] = {
 APART = 0.22
 """Distance of two orders of a kind in the figure, as a share of a line's height."""
 SHORT = {"DDIMScheduler": "DDIM", "DPMSolverMultistepScheduler": "DPM-Solver++ 2M", "UniPCMultistepScheduler": "UniPC"}
-LEGEND = "**Bold**: the closest at that cost. *f*, *j*: surely closer than the best of fewer steps, than the best of jumps."
+LEGEND = (
+    "**Bold**: the closest at that cost. *f*, *j*: mean surely below that of the best of fewer steps, of jumps. "
+    "The last number: pictures that are closer than by the best of fewer steps."
+)
 LINES = {"fewer steps": ":", "jumps": "--"}
 """Family -> how the line through its best is drawn."""
 
@@ -30,7 +33,8 @@ def table(result: dict[str, Any]) -> str:
     """Returns what one study shows, in Markdown: mean LPIPS of every kind at every cost, and what is out of reach."""
     rows = result["rows"]
     targets = sorted({row["target"] for row in rows})
-    kinds = list(dict.fromkeys((label(row), row["order"]) for row in rows if "lpips" in row))
+    reached = {label(row) for row in rows if "lpips" in row}
+    kinds = list(dict.fromkeys((label(row), row["order"]) for row in rows if label(row) in reached))
     lines = [
         f"#### `{result['study']}`: mean LPIPS (95 % interval; median) on {result['pictures']} held-out pictures",
         "",
@@ -41,7 +45,7 @@ def table(result: dict[str, Any]) -> str:
         found = {row["target"]: row for row in rows if (label(row), row["order"]) == (name, order)}
         cells = (_cell(found[target], rows) for target in targets)
         lines.append(f"| {name} | {'' if order is None else order} | " + " | ".join(cells) + " |")
-    far = {label(row): row["least"] for row in rows if "lpips" not in row and (label(row), row["order"]) not in kinds}
+    far = {label(row): row["least"] for row in rows if label(row) not in reached}
     never = ", ".join(f"{name.partition(': ')[2]} {least:.2f}" for name, least in far.items())
     return "\n".join([*lines, "", LEGEND, *([f"Out of reach at every cost (least cost): {never}."] if far else []), ""])
 
@@ -49,16 +53,16 @@ def table(result: dict[str, Any]) -> str:
 def _cell(row: Row, rows: Sequence[Row]) -> str:
     if "lpips" not in row:
         return f"from {row['least']:.2f}"
-    mean = row["lpips_mean"]
+    mean, closer = row["lpips_mean"], row["closer_than_fewer_steps"]["pictures"]
     best = min(other["lpips_mean"]["value"] for other in rows if other["target"] == row["target"] and "lpips" in other)
     bold = "**" if mean["value"] == best else ""
-    marks = ", ".join(mark for mark, key in (("f", "fewer_steps"), ("j", "jumps")) if row[f"closer_than_{key}"])
+    marks = [mark for mark, key in (("f", "fewer_steps"), ("j", "jumps")) if row[f"closer_than_{key}"]["surely"]]
     figures = f"{bold}{mean['value']:.5f}{bold} ({mean['low']:.5f} to {mean['high']:.5f}; {row['lpips_median']:.5f})"
-    return f"{figures} *{marks}*" if marks else figures
+    return " ".join([figures, *(f"*{mark}*" for mark in marks), f"{closer}/{len(row['lpips'])}"])
 
 
 def figure(result: dict[str, Any], path: Path) -> None:
-    """Draws a panel per cost: a line per kind, a mark per order, mean LPIPS with its interval."""
+    """Draws a panel per cost: a line per kind, a mark per order, mean LPIPS with its interval, and the median."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -80,6 +84,7 @@ def figure(result: dict[str, Any], path: Path) -> None:
     panels[0].set_yticks(range(len(kinds)), kinds, fontsize=9)
     panels[0].invert_yaxis()
     handles = [Line2D([], [], color=c, marker=m, ls="", label=text) for c, m, text in ORDERS.values()]
+    handles.append(Line2D([], [], color="#555555", marker="|", ms=9, mew=1.6, ls="", label="median"))
     handles += [Line2D([], [], color="gray", lw=0.8, ls=ls, label=f"best of {family}") for family, ls in LINES.items()]
     canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False)
     canvas.suptitle(
@@ -97,6 +102,7 @@ def _panel(axes: Any, rows: Sequence[Row], kinds: Sequence[str]) -> None:  # noq
         y = kinds.index(label(row)) + APART * ((row["order"] or 0) - 1) * (row["family"] in ("jumps", "features"))
         spread = [[mean["value"] - mean["low"]], [mean["high"] - mean["value"]]]
         axes.errorbar(mean["value"], y, xerr=spread, fmt=marker, ms=5, c=colour, elinewidth=1.2, capsize=2)
+        axes.plot(row["lpips_median"], y, marker="|", ms=9, mew=1.6, c=colour)
     for family, line in LINES.items():
         best = min(row["lpips_mean"]["value"] for row in rows if row["family"] == family)
         axes.axvline(best, color="gray", lw=0.8, ls=line, zorder=0)

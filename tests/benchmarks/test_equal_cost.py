@@ -108,10 +108,12 @@ def rows() -> list[dict[str, Any]]:
     return found
 
 
-def test_what_is_surely_closer() -> None:
-    found = rows()
-    assert [r.get("closer_than_fewer_steps") for r in found] == [False, True, False, True, True, None]
-    assert [r.get("closer_than_jumps") for r in found] == [False, False, False, False, True, None]
+def test_what_is_closer() -> None:
+    fewer, jumps = ([r.get(f"closer_than_{of}") for r in rows()] for of in ("fewer_steps", "jumps"))
+    assert [note and note["surely"] for note in fewer] == [False, True, False, True, True, None]
+    assert [note and note["pictures"] for note in fewer] == [0, 16, 0, 14, 16, None]
+    assert [note and note["surely"] for note in jumps] == [False, False, False, False, True, None]
+    assert [note and note["pictures"] for note in jumps] == [0, 0, 0, 14, 16, None]
 
 
 def test_winners_are_the_closest_of_each_family_and_group() -> None:
@@ -121,8 +123,9 @@ def test_winners_are_the_closest_of_each_family_and_group() -> None:
 def test_table_and_figure_hold_every_kind(tmp_path: Path) -> None:
     result = {"study": "a", "pictures": 16, "rows": [*rows(), *({**r, "target": 0.5} for r in rows())]}
     lines = table(result).splitlines()
-    assert "| fewer steps: DDIM |  | 0.01500 (0.00750 to 0.03000; 0.01500) | 0.01500 (0.00750 to 0.03000; 0.01500) |" in lines
-    assert any(line.startswith("| features: deep | 1 | **0.00150**") and line.endswith("*f, j* |") for line in lines)
+    cell = "0.01500 (0.00750 to 0.03000; 0.01500) 0/16"
+    assert f"| fewer steps: DDIM |  | {cell} | {cell} |" in lines
+    assert any(line.startswith("| features: deep | 1 | **0.00150**") and line.endswith("*f* *j* 16/16 |") for line in lines)
     assert lines[-1] == "Out of reach at every cost (least cost): conv 0.81."
     figure(result, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 0
