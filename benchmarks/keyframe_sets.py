@@ -7,11 +7,11 @@ from frdiff_tune.search.starting import ramp
 
 RAMPS = {
     "ramp 1.6": (1.6, ()),
-    "ramp 1.6, dense end": (1.6, (2, 1)),
+    "ramp 1.6, dense end": (1.6, (2, 1, 1)),
     "ramp 4": (4.0, ()),
-    "ramp 4, dense end": (4.0, (2, 1)),
+    "ramp 4, dense end": (4.0, (3, 2, 2, 1)),
 }
-"""Shape -> growth of the gaps, last gaps."""
+"""Shape -> growth of the gaps, last gaps; those of ``search.starting.DENSE_ENDS``."""
 EXACT = 1e-9
 """What rounding may add to a cost that fits exactly."""
 
