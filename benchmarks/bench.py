@@ -115,6 +115,15 @@ class CaseBench:
             return self._keep(key, [pair.first.total_ms / pair.second.total_ms for pair in pairs])
         return tuple(self.kept[key])
 
+    def loop_ratios(self, policy: Policy, beside: Policy, pairs: int = PAIRS) -> tuple[float, ...]:
+        """Returns the latency of a policy's denoising loop over that of another policy's, per timed pair."""
+        key = f"loops {policy.digest} {beside.digest} {pairs}"
+        if key not in self.kept:
+            first, second = (Contender(self.bench, each, self.steps) for each in (policy, beside))
+            found = time_interleaved(first, second, self._arguments, range(pairs), self.device)
+            return self._keep(key, [pair.first.loop_ms / pair.second.loop_ms for pair in found])
+        return tuple(self.kept[key])
+
     def row(self, name: str, family: str, group: str, policy: Policy) -> Row:
         """Returns a policy's row; see ``Row`` for the arguments."""
         steps, nfe = policy.sampling.num_inference_steps, policy.nfe
