@@ -154,28 +154,28 @@ FULL: Mapping[str, Architecture] = {
 REDUCED: Mapping[str, Architecture] = {
     "sd-like": Architecture(
         lambda: _stable_diffusion(
-            sample_size=32, block_out_channels=(64, 128, 192, 192), layers_per_block=1, cross_attention_dim=128,
-            attention_head_dim=4, **SD_BLOCKS,
+            sample_size=32, block_out_channels=(32, 64, 96, 96), layers_per_block=1, cross_attention_dim=128,
+            attention_head_dim=1, **SD_BLOCKS,
         ),
         _text(77, 128),
         UNET_GROUPS,
     ),
     "sdxl-like": Architecture(
         lambda: _sdxl(
-            sample_size=32, block_out_channels=(64, 128, 192), layers_per_block=1, transformer_layers_per_block=(1, 1, 3),
-            attention_head_dim=(2, 4, 6), cross_attention_dim=128, projection_class_embeddings_input_dim=6 * 256 + 64,
+            sample_size=32, block_out_channels=(32, 64, 96), layers_per_block=1, transformer_layers_per_block=(1, 1, 3),
+            attention_head_dim=(1, 2, 3), cross_attention_dim=128, projection_class_embeddings_input_dim=6 * 256 + 64,
             **XL_BLOCKS,
         ),
         _pooled(77, 128, 64, 256, negative=True),
         UNET_GROUPS,
     ),
     "dit-like": Architecture(
-        lambda: _dit(sample_size=32, num_layers=6, num_attention_heads=6, attention_head_dim=48), _classes, DIT_GROUPS
+        lambda: _dit(sample_size=32, num_layers=4, num_attention_heads=4, attention_head_dim=48), _classes, DIT_GROUPS
     ),
     "flux-like": Architecture(
         lambda: _flux(
-            joint_attention_dim=128, pooled_projection_dim=64, num_layers=2, num_single_layers=4, attention_head_dim=64,
-            num_attention_heads=6, axes_dims_rope=(16, 24, 24),
+            joint_attention_dim=128, pooled_projection_dim=64, num_layers=1, num_single_layers=3, attention_head_dim=64,
+            num_attention_heads=4, axes_dims_rope=(16, 24, 24),
         ),
         _pooled(64, 128, 64, 256, negative=False),
         FLUX_GROUPS,

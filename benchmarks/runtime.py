@@ -81,6 +81,7 @@ class Rounds:
         self.contenders = {"bare": Contender(bench, None, STEPS)}
         self.contenders |= {name: Contender(bench, policy, STEPS, capture) for name, policy in chosen.items()}
         self.rounds: list[dict[str, Turn]] = []
+        self.pairs: list[tuple[Turn, Turn]] = []
 
     def warm_up(self) -> None:
         """Runs every contender: compiled code and graphs are made here."""
@@ -89,11 +90,15 @@ class Rounds:
                 self._turn(contender)
 
     def time(self, count: int) -> None:
-        """Times so many rounds, each in the opposite order of the one before."""
+        """Times so many rounds, each in the opposite order of the one before; then twice as many pairs of bare and full."""
         for i in range(count):
             names = list(self.contenders)
             turns = {name: self._turn(self.contenders[name]) for name in (names if i % 2 == 0 else reversed(names))}
             self.rounds.append(turns)
+        for i in range(2 * count):
+            bare, full = (self.contenders[name] for name in ("bare", "full"))
+            pair = [self._turn(contender) for contender in ((bare, full) if i % 2 == 0 else (full, bare))]
+            self.pairs.append((pair[i % 2], pair[1 - i % 2]))
 
     def _turn(self, contender: Contender) -> Turn:
         return turn(contender, self.arguments, self.device)
@@ -106,7 +111,7 @@ class Rounds:
             "policy": "full",
             "step_ms": _figure([t.loop_ms / STEPS for t in full]),
             "network_ms": _figure([t.network_ms / t.calls for t in full]),
-            "overhead": _figure([r["full"].loop_ms / r["bare"].loop_ms - 1 for r in self.rounds]),
+            "overhead": _figure([full.loop_ms / bare.loop_ms - 1 for bare, full in self.pairs]),
         }
         for name in self.singles:
             saved = [self._saved(r, name) / (r["full"].network_ms / STEPS) for r in self.rounds]
