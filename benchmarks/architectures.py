@@ -50,18 +50,16 @@ def _stable_diffusion(**config: Any) -> Any:  # noqa: ANN401
 def _sdxl(**config: Any) -> Any:  # noqa: ANN401
     embeddings = {"addition_embed_type": "text_time", "addition_time_embed_dim": 256}
     unet = diffusers.UNet2DConditionModel(**embeddings, **config).eval()
+    with torch.device("cpu"):  # also where the network is made without memory
+        scheduler = diffusers.EulerDiscreteScheduler(**{name: value for name, value in BETAS.items() if name != "clip_sample"})
     parts = {"text_encoder": None, "text_encoder_2": None, "tokenizer": None, "tokenizer_2": None}
     return diffusers.StableDiffusionXLPipeline(
         vae=_autoencoder(),
         unet=unet,
-        scheduler=diffusers.EulerDiscreteScheduler(**_without_clip()),
+        scheduler=scheduler,
         add_watermarker=False,
         **parts,
     )
-
-
-def _without_clip() -> dict[str, Any]:
-    return {name: value for name, value in BETAS.items() if name != "clip_sample"}
 
 
 def _dit(**config: Any) -> Any:  # noqa: ANN401
