@@ -188,13 +188,15 @@ class Clock:
         warnings.warn(f"This call runs unaccelerated: {why}", stacklevel=_depth())
 
     def _tick(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        signature = inspect.signature(step)
+        names = list(inspect.signature(step).parameters)
+
+        def given(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+            return kwargs[name] if name in kwargs else args[names.index(name)]
 
         @functools.wraps(step)
         def patched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            given = signature.bind(*args, **kwargs).arguments
             ours = self.run.t is not None and self.run.owns()
-            if ours and not self.walks(given["timestep"]):
+            if ours and not self.walks(given("timestep", args, kwargs)):
                 self.run.reset()
                 raise MismatchError(
                     "`scheduler.step` must be called once per step of the walk while a policy is on, but another timestep than "
@@ -208,7 +210,7 @@ class Clock:
                 )
             result = step(*args, **kwargs)
             if ours:
-                self.run.tick(given["sample"].shape[0])
+                self.run.tick(given("sample", args, kwargs).shape[0])
             return result
 
         return patched

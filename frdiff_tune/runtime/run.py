@@ -47,6 +47,7 @@ class Run:
         by_hand: Whether a denoising loop written by hand is under way; it stays when a run is reset.
         owner: The pipeline call that the run belongs to.
         plain: Why the present or last run goes unaccelerated; empty if it follows the policy.
+        rows: Distinct sets of groups that the policy's network calls reuse, and the one that reuses none.
     """
 
     policy: Policy
@@ -70,6 +71,7 @@ class Run:
     by_hand: bool = False
     owner: Owner | None = None
     plain: str = ""
+    rows: int = 1
     _plan: tuple[StepPlan, ...] = ()
     _group_of: dict[str, str] = field(default_factory=dict)
     _history: int = 0
@@ -88,6 +90,7 @@ class Run:
         self.policy = policy
         self._plan = policy.plan()
         self.features.load(policy, self._plan)
+        self.rows = len({step.reuses for step in self._plan if step.calls} | {frozenset()})
         self._group_of = {site: name for name, sites in policy.groups.items() for site in sites}
         self._history = max((len(step.weights) for step in self._plan), default=0)
 
@@ -208,11 +211,6 @@ class Run:
         if group is None:
             return PLAIN
         return REUSE if group in self.step.reuses and not self.forced else STORE
-
-    @property
-    def rows(self) -> int:
-        """Distinct sets of groups that the policy's network calls reuse, and the one that reuses none."""
-        return len({step.reuses for step in self._plan if step.calls} | {frozenset()})
 
     def open_call(self, component: str, copies: bool, volatile: bool, device: Any, bank: Bank | None) -> Opening:  # noqa: ANN401
         """Tells the sites of a denoiser what to do in the network call that follows.

@@ -171,9 +171,11 @@ class ScorePatch:
         call = run.open_call(denoiser.component, copies, self.volatile, self._device, bank)
         if self.graphs is not None:
             output = self.graphs(self.forward, call, run.features, args, kwargs)
-        else:
+        elif self.volatile:
             with room_for_graphs(run.rows):
                 output = self.forward(*args, **kwargs)
+        else:
+            output = self.forward(*args, **kwargs)
         run.close_call(call)
         as_class = kwargs.get("return_dict") is not False
         if isinstance(output, tuple):
