@@ -4,7 +4,7 @@ The reduced ones have the same blocks in fewer and narrower stages, so that a pr
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import diffusers as typed_diffusers
@@ -25,11 +25,13 @@ class Architecture:
         make: Makes it, on the processor, in float32.
         arguments: What it is called with on a device, in a dtype, besides the step count.
         groups: The groups of sites whose reuse is timed, those of the paper.
+        smaller: The same network on smaller pictures, where what a policy adds to a step stands out from a processor's noise.
     """
 
     make: Callable[[], Any]
     arguments: Callable[[torch.device, torch.dtype], dict[str, Any]]
     groups: tuple[str, ...]
+    smaller: "Architecture | None" = None
 
 
 def _autoencoder(factor: int = 8) -> Any:  # noqa: ANN401
@@ -149,36 +151,50 @@ FULL: Mapping[str, Architecture] = {
         FLUX_GROUPS,
     ),
 }  # fmt: skip
-REDUCED: Mapping[str, Architecture] = {
-    "sd-like": Architecture(
+
+
+def _sd_like(size: int) -> Architecture:
+    return Architecture(
         lambda: _stable_diffusion(
-            sample_size=32, block_out_channels=(32, 64, 96, 96), layers_per_block=1, cross_attention_dim=128,
+            sample_size=size, block_out_channels=(32, 64, 96, 96), layers_per_block=1, cross_attention_dim=128,
             attention_head_dim=1, **SD_BLOCKS,
         ),
         _text(77, 128),
         UNET_GROUPS,
-    ),
-    "sdxl-like": Architecture(
+    )  # fmt: skip
+
+
+def _sdxl_like(size: int) -> Architecture:
+    return Architecture(
         lambda: _sdxl(
-            sample_size=32, block_out_channels=(32, 64, 96), layers_per_block=1, transformer_layers_per_block=(1, 1, 3),
+            sample_size=size, block_out_channels=(32, 64, 96), layers_per_block=1, transformer_layers_per_block=(1, 1, 3),
             attention_head_dim=(1, 2, 3), cross_attention_dim=128, projection_class_embeddings_input_dim=6 * 256 + 64,
             **XL_BLOCKS,
         ),
-        _pooled(77, 128, 64, 256, negative=True),
+        _pooled(77, 128, 64, 8 * size, negative=True),
         UNET_GROUPS,
-    ),
-    "dit-like": Architecture(
-        lambda: _dit(sample_size=32, num_layers=4, num_attention_heads=4, attention_head_dim=48), _classes, DIT_GROUPS
-    ),
-    "flux-like": Architecture(
+    )  # fmt: skip
+
+
+def _dit_like(size: int) -> Architecture:
+    return Architecture(
+        lambda: _dit(sample_size=size, num_layers=4, num_attention_heads=4, attention_head_dim=48), _classes, DIT_GROUPS
+    )
+
+
+def _flux_like(size: int) -> Architecture:
+    return Architecture(
         lambda: _flux(
             joint_attention_dim=128, pooled_projection_dim=64, num_layers=1, num_single_layers=3, attention_head_dim=64,
             num_attention_heads=4, axes_dims_rope=(16, 24, 24),
         ),
-        _pooled(64, 128, 64, 256, negative=False),
+        _pooled(64, 128, 64, 8 * size, negative=False),
         FLUX_GROUPS,
-    ),
-}  # fmt: skip
+    )  # fmt: skip
+
+
+MAKERS = {"sd-like": _sd_like, "sdxl-like": _sdxl_like, "dit-like": _dit_like, "flux-like": _flux_like}
+REDUCED: Mapping[str, Architecture] = {name: replace(make(24), smaller=make(8)) for name, make in MAKERS.items()}
 EMBEDDED: Mapping[str, Architecture] = {
     "demo:emoji": Architecture(lambda: load_pipeline("demo:emoji"), _fox, UNET_GROUPS),
     "demo:emoji-dit": Architecture(lambda: load_pipeline("demo:emoji-dit"), _classes, DIT_GROUPS),

@@ -5,21 +5,24 @@
 
 On the CPU it times reduced networks and the embedded models, on a GPU the published architectures in float16 as well; weights
 are random, latency does not depend on them. All contenders take turns in one process, round by round: the bare pipeline, the
-full policy, one policy per group that reuses nothing else, and FRDiff's schedules. From a round's own times follow
+full policy, FRDiff's schedules, and one policy for the site timings, whose steps compute everything and then leave out each
+group alone, in turn. From the medians over rounds follow
 
-    allowed = bare loop / sum_t (rest + [the network is called] (full call - sum of what the reused groups save))
+    allowed = bare loop / sum_t (rest + [the network is called] full call (1 - sum of the shares that the reused groups save))
 
-where a group saves, per step, the difference of the full run and of the one that reuses only it; and rest is what a step of the
-loop takes outside of the network. Stated are medians over rounds with 95 % bootstrap intervals.
+where rest is what a step of the loop takes outside of the network. What the full policy adds to a step does not grow with the
+picture; on the CPU it is timed on the same network with smaller pictures, in pairs, and stated as a share of the larger one's
+step. Intervals hold 95 % of what follows when the rounds are drawn anew with replacement (bootstrap).
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
+from statistics import mean
 from typing import Any
 
 import torch
@@ -28,17 +31,18 @@ from benchmarks.architectures import EMBEDDED, FULL, REDUCED, Architecture
 from benchmarks.memory import memory_of
 from benchmarks.record import RESULTS, save
 from benchmarks.runtime_table import table
-from benchmarks.turns import Turn, turn
+from benchmarks.turns import Figures, Turn, spread, turn
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.hardware import machine_info
-from frdiff_tune.measure.interval import Interval, bootstrap
+from frdiff_tune.measure.interval import bootstrap
 from frdiff_tune.policy import Policy
-from frdiff_tune.runtime import Capture, default_groups, find_denoiser, frdiff_policy, full_policy, keyframe_policy
+from frdiff_tune.runtime import Capture, find_denoiser, frdiff_policy, full_policy, keyframe_policy
 
 MODES = {"cpu": ("eager", "compile"), "cuda": ("eager", "compile", "reduce-overhead", "cuda_graphs")}
-STEPS = 15
+STEPS = 10
 INTERVALS = (2, 3, 5)
 WARM_UPS = 2
+PAIRS = 8  # of the bare pipeline and the full policy, per round
 
 
 def policies(pipe: Any, architecture: Architecture) -> dict[str, Policy]:  # noqa: ANN401
@@ -52,10 +56,13 @@ def policies(pipe: Any, architecture: Architecture) -> dict[str, Policy]:  # noq
     return found
 
 
-def singles(pipe: Any, architecture: Architecture) -> dict[str, Policy]:  # noqa: ANN401
-    """Returns a policy per group that reuses it at all steps but the first."""
-    known = default_groups(pipe)
-    return {name: keyframe_policy(pipe, STEPS, [0], mixing=1.0, groups=[name]) for name in architecture.groups if name in known}
+def sites_policy(pipe: Any, architecture: Architecture) -> Policy:  # noqa: ANN401
+    """Returns a policy that computes everything at one step, and at the following ones reuses each group alone, in turn."""
+    groups = architecture.groups
+    policy = keyframe_policy(pipe, STEPS, [0], mixing=1.0, groups=list(groups))
+    turns = [None, *groups]
+    reused = [turns[t % len(turns)] for t in range(STEPS)]
+    return policy.replace(masks={name: "".join("0" if name == other else "1" for other in reused) for name in groups})
 
 
 class Rounds:
@@ -76,12 +83,11 @@ class Rounds:
         self.arguments = {**architecture.arguments(device, dtype), "output_type": "latent"}
         if type(pipe).__name__ == "DiTPipeline":
             self.arguments.pop("output_type")  # which it would not know
-        self.policies, self.singles = policies(pipe, architecture), singles(pipe, architecture)
-        chosen = {"full": full_policy(pipe, STEPS), **self.singles, **self.policies}
+        self.groups, self.policies = architecture.groups, policies(pipe, architecture)
+        chosen = {"full": full_policy(pipe, STEPS), "sites": sites_policy(pipe, architecture), **self.policies}
         self.contenders = {"bare": Contender(bench, None, STEPS)}
         self.contenders |= {name: Contender(bench, policy, STEPS, capture) for name, policy in chosen.items()}
         self.rounds: list[dict[str, Turn]] = []
-        self.pairs: list[tuple[Turn, Turn]] = []
 
     def warm_up(self) -> None:
         """Runs every contender: compiled code and graphs are made here."""
@@ -90,49 +96,53 @@ class Rounds:
                 self._turn(contender)
 
     def time(self, count: int) -> None:
-        """Times so many rounds, each in the opposite order of the one before; then twice as many pairs of bare and full."""
+        """Times so many rounds, each in the opposite order of the one before."""
         for i in range(count):
             names = list(self.contenders)
             turns = {name: self._turn(self.contenders[name]) for name in (names if i % 2 == 0 else reversed(names))}
             self.rounds.append(turns)
-        for i in range(2 * count):
-            bare, full = (self.contenders[name] for name in ("bare", "full"))
-            pair = [self._turn(contender) for contender in ((bare, full) if i % 2 == 0 else (full, bare))]
-            self.pairs.append((pair[i % 2], pair[1 - i % 2]))
+
+    def added_ms(self, count: int) -> list[float]:
+        """Returns what the full policy added to a step of the bare pipeline in so many pairs of runs, in ms."""
+        added = []
+        for i in range(WARM_UPS + count):
+            took = {name: self._turn(self.contenders[name]) for name in (("bare", "full") if i % 2 == 0 else ("full", "bare"))}
+            added.append((took["full"].loop_ms - took["bare"].loop_ms) / STEPS)
+        return added[WARM_UPS:]
 
     def _turn(self, contender: Contender) -> Turn:
         return turn(contender, self.arguments, self.device)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yields what was found, as JSON values: overhead, groups, policies."""
-        base = "bare" if self.same else "full"
-        full = [r["full"] for r in self.rounds]
+    def rows(self, added: list[float]) -> Iterator[dict[str, Any]]:
+        """Yields what was found, as JSON values: the full policy, groups, policies.
+
+        Arguments:
+            added: What the full policy adds to a step, in ms.
+        """
+        found = spread(self.rounds, self._figures)
         yield {
             "policy": "full",
-            "step_ms": _figure([t.loop_ms / STEPS for t in full]),
-            "network_ms": _figure([t.network_ms / t.calls for t in full]),
-            "overhead": _figure([full.loop_ms / bare.loop_ms - 1 for bare, full in self.pairs]),
+            **found["full"],
+            "added_ms": asdict(bootstrap(added, "median")),
+            "overhead": asdict(bootstrap([ms / found["full"]["step_ms"]["value"] for ms in added], "median")),
         }
-        for name in self.singles:
-            saved = [self._saved(r, name) / (r["full"].network_ms / STEPS) for r in self.rounds]
-            yield {"group": name, "saved_share": _figure(saved), "cache_mib": self.rounds[0][name].cache_bytes / 2**20}
+        for name in self.groups:
+            yield {"group": name, **found[name]}
         for name, policy in self.policies.items():
-            speedups = [r[base].loop_ms / r[name].loop_ms for r in self.rounds]
-            savings = [{group: self._saved(r, group) for group in self.singles} for r in self.rounds]
-            allowed = [r[base].loop_ms / allowed_ms(r[base], s, policy) for r, s in zip(self.rounds, savings, strict=True)]
-            yield {
-                "policy": name,
-                "speedup": _figure(speedups),
-                "allowed": _figure(allowed),
-                "ratio": _figure([a / b for a, b in zip(speedups, allowed, strict=True)]),
-                "call_speedup": _figure([r["bare"].total_ms / r[name].total_ms for r in self.rounds]),
-                "nfe": policy.nfe,
-                "cache_mib": self.rounds[0][name].cache_bytes / 2**20,
-            }
+            cache_mib = self.rounds[0][name].cache_bytes / 2**20
+            yield {"policy": name, **found[name], "nfe": policy.nfe, "cache_mib": cache_mib}
 
-    def _saved(self, found: Mapping[str, Turn], group: str) -> float:
-        """Returns what reusing a group saves in one network call, in ms."""
-        return (found["full"].network_ms - found[group].network_ms) / (STEPS - 1)
+    def _figures(self, took: Mapping[str, Turn]) -> Figures:
+        """Returns what follows from one turn of every contender."""
+        base = took["bare" if self.same else "full"]
+        saved = saved_shares(took["sites"].calls_ms, self.groups)
+        found: Figures = {"full": {"step_ms": took["bare"].loop_ms / STEPS, "call_ms": base.network_ms / STEPS}}
+        found |= {name: {"saved_share": share} for name, share in saved.items()}
+        for name, policy in self.policies.items():
+            speedup, allowed = base.loop_ms / took[name].loop_ms, base.loop_ms / allowed_ms(base, saved, policy)
+            found[name] = {"speedup": speedup, "allowed": allowed, "ratio": speedup / allowed}
+            found[name]["call_speedup"] = took["bare"].total_ms / took[name].total_ms
+        return found
 
     def memory(self) -> dict[str, Any]:
         """Returns by how much a policy's peak is above the bare pipeline's, beside what it states, in MiB."""
@@ -150,22 +160,28 @@ class Rounds:
         }
 
 
+def saved_shares(calls_ms: Sequence[float], groups: Sequence[str]) -> dict[str, float]:
+    """Returns which share of a network call each group's reuse saves: group -> share.
+
+    Arguments:
+        calls_ms: What each step's call took in a run of ``sites_policy``; the first, which also warms up, is left out.
+        groups: As that policy takes turns.
+    """
+    period = len(groups) + 1
+    full = mean(calls_ms[period::period])
+    return {name: 1 - mean(calls_ms[k::period]) / full for k, name in enumerate(groups, start=1)}
+
+
 def allowed_ms(bare: Turn, saved: Mapping[str, float], policy: Policy) -> float:
     """Returns how long a policy's loop takes if every reuse saves what its group saves, in ms.
 
     Arguments:
         bare: A run that computes everything.
-        saved: Group -> what reusing it saves in one network call, in ms.
+        saved: Group -> which share of a network call its reuse saves.
         policy: The policy.
     """
-    call = bare.network_ms / policy.T
-    calls = [call - sum(saved[group] for group in step.reuses) for step in policy.plan() if step.calls]
-    return bare.loop_ms - bare.network_ms + sum(calls)
-
-
-def _figure(values: list[float]) -> dict[str, float]:
-    found: Interval = bootstrap(values, "median")
-    return asdict(found)
+    calls = [1 - sum(saved[group] for group in step.reuses) for step in policy.plan() if step.calls]
+    return bare.loop_ms - bare.network_ms + bare.network_ms / policy.T * sum(calls)
 
 
 @contextmanager
@@ -185,21 +201,27 @@ def launched(pipe: Any, mode: str) -> Iterator[tuple[Capture, bool]]:  # noqa: A
         network._compiled_call_impl = None
 
 
-def measure(name: str, architecture: Architecture, mode: str, device: torch.device, rounds: int) -> list[dict[str, Any]]:
-    """Returns the rows of a network in a launch mode."""
+@contextmanager
+def opened(name: str, architecture: Architecture, mode: str, device: torch.device) -> Iterator[Rounds]:
+    """Makes a network and its contenders in a launch mode."""
     torch.manual_seed(0)
     pipe = architecture.make().to(device)
     if device.type == "cuda":
         pipe.to(torch.float16 if name != "flux-1-dev" else torch.bfloat16)
     pipe.set_progress_bar_config(disable=True)
     with launched(pipe, mode) as (capture, same), Bench(pipe) as bench:
-        taken = Rounds(bench, architecture, device, capture, same)
+        yield Rounds(bench, architecture, device, capture, same)
+
+
+def measure(name: str, architecture: Architecture, mode: str, device: torch.device, rounds: int) -> list[dict[str, Any]]:
+    """Returns the rows of a network in a launch mode."""
+    with opened(name, architecture, mode, device) as taken:
         taken.warm_up()
         taken.time(rounds)
-        rows = [{"model": name, "mode": mode, **row} for row in taken.rows()]
-        if mode == "eager":
-            rows.append({"model": name, "mode": mode, **taken.memory()})
-    return rows
+        memory = [taken.memory()] if mode == "eager" else []
+    with opened(name, architecture.smaller or architecture, mode, device) as small:
+        added = small.added_ms(PAIRS * rounds)
+    return [{"model": name, "mode": mode, **row} for row in (*taken.rows(added), *memory)]
 
 
 def main() -> None:

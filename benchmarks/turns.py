@@ -1,17 +1,25 @@
-"""One timed run: the whole call, the denoising loop, and the network calls in it."""
+"""Timed runs: the whole call, the denoising loop and the network calls in it; what follows from many of them."""
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 
 from frdiff_tune.measure.bench import Contender
+from frdiff_tune.measure.interval import LEVEL
 from frdiff_tune.measure.latency import sample
 from frdiff_tune.runtime import find_denoiser
+
+RESAMPLES = 500  # of rounds
+
+Figures = dict[str, dict[str, float]]  # contender -> name -> value
+Spreads = dict[str, dict[str, dict[str, float]]]  # contender -> name -> value, low, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +29,19 @@ class Turn:
     Arguments:
         total_ms: The whole call.
         loop_ms: Its denoising loop.
-        network_ms: What the pipeline waited for its network, over all steps.
-        calls: How often it asked it.
+        calls_ms: What the pipeline waited for each call of its network.
         cache_bytes: What the run stored at its most.
     """
 
     total_ms: float
     loop_ms: float
-    network_ms: float
-    calls: int
+    calls_ms: tuple[float, ...]
     cache_bytes: int
+
+    @property
+    def network_ms(self) -> float:
+        """What the pipeline waited for its network, over all steps."""
+        return sum(self.calls_ms)
 
 
 def turn(contender: Contender, arguments: dict[str, Any], device: torch.device) -> Turn:
@@ -38,20 +49,45 @@ def turn(contender: Contender, arguments: dict[str, Any], device: torch.device) 
     contender.ready()
     with watched_network(contender.bench.pipe, device) as stopwatch:
         found = sample(contender, arguments, device)
-    return Turn(found.total_ms, found.loop_ms, stopwatch.total_ms(), stopwatch.calls, found.cache_bytes)
+    return Turn(found.total_ms, found.loop_ms, stopwatch.spans_ms(), found.cache_bytes)
+
+
+def spread(rounds: Sequence[Mapping[str, Turn]], figures: Callable[[Mapping[str, Turn]], Figures]) -> Spreads:
+    """Returns figures of the contenders' median turns, with the ends between which 95 % of them lie over resampled rounds.
+
+    Arguments:
+        rounds: Contender -> its turn, per round.
+        figures: Makes the figures of one turn per contender.
+    """
+    rng = np.random.default_rng(0)
+    value = figures(_medians(rounds))
+    drawn = [figures(_medians([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))])) for _ in range(RESAMPLES)]
+    ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    found: Spreads = {}
+    for name, named in value.items():
+        found[name] = {}
+        for key, middle in named.items():
+            low, high = np.quantile([figures[name][key] for figures in drawn], ends)
+            found[name][key] = {"value": middle, "low": min(float(low), middle), "high": max(float(high), middle)}
+    return found
+
+
+def _medians(rounds: Sequence[Mapping[str, Turn]]) -> dict[str, Turn]:
+    return {name: _median([taken[name] for taken in rounds]) for name in rounds[0]}
+
+
+def _median(turns: Sequence[Turn]) -> Turn:
+    middle = {key: median(getattr(taken, key) for taken in turns) for key in ("total_ms", "loop_ms")}
+    calls_ms = tuple(median(step) for step in zip(*(taken.calls_ms for taken in turns), strict=True))
+    return Turn(**middle, calls_ms=calls_ms, cache_bytes=turns[0].cache_bytes)
 
 
 class Stopwatch:
-    """Adds up spans of time, on a GPU by its own events."""
+    """Takes spans of time, on a GPU by its own events."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
         self._spans: list[tuple[Any, Any]] = []
-
-    @property
-    def calls(self) -> int:
-        """Spans so far."""
-        return len(self._spans)
 
     def mark(self) -> Any:  # noqa: ANN401
         """Returns the present moment."""
@@ -65,12 +101,12 @@ class Stopwatch:
         """Ends the span that began at ``start``."""
         self._spans.append((start, self.mark()))
 
-    def total_ms(self) -> float:
-        """Returns the sum of all spans, in ms."""
+    def spans_ms(self) -> tuple[float, ...]:
+        """Returns all spans, in ms."""
         if not self._on_gpu:
-            return 1e3 * float(sum(end - start for start, end in self._spans))
+            return tuple(1e3 * (end - start) for start, end in self._spans)
         torch.cuda.synchronize()
-        return float(sum(start.elapsed_time(end) for start, end in self._spans))
+        return tuple(start.elapsed_time(end) for start, end in self._spans)
 
 
 @contextmanager

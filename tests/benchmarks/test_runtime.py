@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.architectures import EMBEDDED, FULL, REDUCED
-from benchmarks.runtime import allowed_ms
+from benchmarks.runtime import allowed_ms, saved_shares, sites_policy
 from benchmarks.runtime_table import table
 from benchmarks.turns import Turn, watched_network
 from frdiff_tune import keyframe_policy
@@ -16,9 +16,15 @@ def test_allowed_by_hand() -> None:
     """Steps: 0 full, 1 reuses one group, 2 reuses both, 3 jumps; a full call takes 10, the rest of the loop 8 in all."""
     policy = keyframe_policy(tiny_dit(), 4, [0], mixing=(1, 1, 1, 0), groups=["attention", "feed_forward"])
     policy = policy.replace(masks={"attention": "1000", "feed_forward": "1100"})
-    bare = Turn(total_ms=60.0, loop_ms=48.0, network_ms=40.0, calls=4, cache_bytes=0)
-    saved = {"attention": 4.0, "feed_forward": 5.0}
+    bare = Turn(total_ms=60.0, loop_ms=48.0, calls_ms=(10.0, 9.0, 11.0, 10.0), cache_bytes=0)
+    saved = {"attention": 0.4, "feed_forward": 0.5}
     assert allowed_ms(bare, saved, policy) == 8 + 10 + (10 - 4) + (10 - 4 - 5)
+
+
+def test_shares_by_hand() -> None:
+    """Steps take turns: all, without the first group, without the second."""
+    calls_ms = (99.0, 6.0, 2.0, 9.0, 6.0, 4.0, 11.0)
+    assert saved_shares(calls_ms, ["attention", "feed_forward"]) == {"attention": 0.4, "feed_forward": 0.7}
 
 
 def test_table_by_hand() -> None:
@@ -35,6 +41,15 @@ def test_table_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", [*REDUCED, *EMBEDDED])
+def test_site_policy_leaves_each_group_out(name: str) -> None:
+    architecture = {**REDUCED, **EMBEDDED}[name]
+    policy = sites_policy((architecture.smaller or architecture).make(), architecture)
+    reused = [set(step.reuses) for step in policy.plan()]
+    one_turn = [set(), *({group} for group in architecture.groups)]
+    assert reused == [one_turn[t % len(one_turn)] for t in range(policy.T)]
+
+
+@pytest.mark.parametrize("name", [*REDUCED, *EMBEDDED])
 def test_networks_draw_and_have_the_groups(name: str) -> None:
     architecture = {**REDUCED, **EMBEDDED}[name]
     pipe = architecture.make()
@@ -43,7 +58,7 @@ def test_networks_draw_and_have_the_groups(name: str) -> None:
     given = architecture.arguments(torch.device("cpu"), torch.float32)
     with watched_network(pipe, torch.device("cpu")) as stopwatch:
         pipe(**given, num_inference_steps=2)
-    assert stopwatch.calls >= 2 and stopwatch.total_ms() > 0
+    assert len(stopwatch.spans_ms()) >= 2 and all(ms > 0 for ms in stopwatch.spans_ms())
 
 
 @pytest.mark.parametrize("name", FULL)
