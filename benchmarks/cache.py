@@ -5,19 +5,18 @@
 One schedule that reuses much, keyframes every third step and every group of the paper reused between, on the held-out cases.
 """
 
-import argparse
 from collections.abc import Iterator
 from statistics import fmean, median
 from typing import Any
 
-from benchmarks.record import heading, save
+from benchmarks.record import heading, run, shown
 from frdiff_tune import apply_policy, keyframe_policy
 from frdiff_tune.measure import Lpips, blocks, pipe_device, references, render
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.runtime import find_denoiser
 from frdiff_tune.runtime.storage import NARROW
 from frdiff_tune.search.setting import cache_folder, held_out_cases, measuring, open_pipeline
-from frdiff_tune.search.study import Study, load_study
+from frdiff_tune.search.study import Study
 
 EVERY = 3
 PICTURES, BATCH = 24, 8
@@ -26,7 +25,7 @@ PICTURES, BATCH = 24, 8
 def measure(study: Study) -> dict[str, Any]:
     """Returns the rows of a study, as JSON values."""
     pipe = open_pipeline(study)
-    rows = list(_rows(study, pipe))
+    rows = list(shown(_rows(study, pipe)))
     return {**heading(study, pipe, f"python -m benchmarks.cache {study.name}", PICTURES), "rows": rows}
 
 
@@ -55,17 +54,8 @@ def _rows(study: Study, pipe: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
                 "lpips_to_full_precision_mean": fmean(moved),
                 "lpips_to_full_precision_worst": max(moved),
             }
-        print(*(f"{name} {value}" for name, value in row.items()), sep="  ", flush=True)
         yield row
 
 
-def main() -> None:
-    """Measures the studies that are named, and writes JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("studies", nargs="+", help="bare names or paths; they need not have been tuned")
-    for name in parser.parse_args().studies:
-        save(measure(load_study(name)), f"cache-{name}")
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, "cache", measure)

@@ -6,7 +6,6 @@ Keyframe sets that are dense early, with and without short last gaps, each with 
 several strengths, on the cases that the study searches with (held-out pictures stay unseen); mean, median and worst LPIPS.
 """
 
-import argparse
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import product
@@ -14,11 +13,11 @@ from statistics import fmean, median
 from typing import Any
 
 from benchmarks.bench import CaseBench
-from benchmarks.record import heading, save
+from benchmarks.record import heading, run, shown
 from frdiff_tune.runtime import keyframe_policy
 from frdiff_tune.search.setting import open_pipeline, search_cases
 from frdiff_tune.search.starting import ramp
-from frdiff_tune.search.study import Study, load_study
+from frdiff_tune.search.study import Study
 
 SETS = ((10, 4.0, (3, 2, 2, 1)), (14, 4.0, (2, 2, 1)), (14, 1.6, (2, 1, 1)))
 """Keyframes of 50 steps, growth of their gaps, last gaps."""
@@ -29,7 +28,7 @@ def measure(study: Study) -> dict[str, Any]:
     """Returns the rows of a study, as JSON values."""
     pipe = open_pipeline(study)
     with closing(CaseBench(study, pipe, search_cases(study, pipe))) as bench:
-        rows = list(_rows(bench))
+        rows = list(shown(_rows(bench)))
     return {**heading(study, pipe, f"python -m benchmarks.ends {study.name}", len(bench.cases)), "rows": rows}
 
 
@@ -48,18 +47,8 @@ def _rows(bench: CaseBench) -> Iterator[dict[str, Any]]:
             "lpips_median": median(lpips),
             "lpips_worst": max(lpips),
         }
-        print(*(f"{name} {value}" for name, value in row.items()), sep="  ", flush=True)
         yield row
 
 
-def main() -> None:
-    """Measures the studies that are named, and writes JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("studies", nargs="+", help="bare names or paths; they need not have been tuned")
-    for name in parser.parse_args().studies:
-        result = measure(load_study(name))
-        save(result, f"ends-{result['study']}")
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, "ends", measure)

@@ -11,10 +11,10 @@ measured on held-out pictures. The denoising loop of the best of each is timed, 
 Raw values are kept under runs/, so that a run that was stopped goes on.
 """
 
-import argparse
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
@@ -22,13 +22,13 @@ from benchmarks.bench import CaseBench
 from benchmarks.comparison import surely_worse
 from benchmarks.equal_cost_table import figure, table
 from benchmarks.kinds import Features, FewerSteps, FRDiff, Jumps, Kind, reusing
-from benchmarks.record import heading, save
+from benchmarks.record import heading, run
 from frdiff_tune.measure.interval import Interval, bootstrap
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import default_groups, find_denoiser, full_policy
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.search.setting import held_out_cases, open_pipeline, search_cases
-from frdiff_tune.search.study import Study, load_study
+from frdiff_tune.search.study import Study
 
 COSTS = (0.2, 0.34, 0.5)
 """Network costs, as shares of the reference's."""
@@ -231,16 +231,11 @@ def measure(study: Study) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measures the studies that are named, and writes JSON, figure and table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("studies", nargs="+", help="bare names or paths; they need not have been tuned")
-    for name in parser.parse_args().studies:
-        result = measure(load_study(name))
-        path = save(result, f"equal-cost-{result['study']}")
-        figure(result, path.with_suffix(".png"))
-        print(table(result))
+def show(result: dict[str, Any], path: Path) -> None:
+    """Draws the figure beside the file, and prints the table."""
+    figure(result, path.with_suffix(".png"))
+    print(table(result))
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "equal-cost", measure, show)

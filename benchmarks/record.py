@@ -1,12 +1,14 @@
 """Results as JSON files: everything indented but the rows, which take a line each."""
 
+import argparse
 import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from frdiff_tune.search.setting import machine_of
-from frdiff_tune.search.study import Study
+from frdiff_tune.search.study import Study, load_study
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -42,3 +44,33 @@ def save(result: dict[str, Any], name: str) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(f'{head},\n "rows": [\n{rows}\n ]\n}}\n')
     return path
+
+
+def shown(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Prints each row as it is measured."""
+    for row in rows:
+        print(*(f"{name} {value}" for name, value in row.items()), sep="  ", flush=True)
+        yield row
+
+
+def run(
+    doc: str | None,
+    kind: str,
+    measure: Callable[[Study], dict[str, Any]],
+    show: Callable[[dict[str, Any], Path], None] | None = None,
+) -> None:
+    """Measures the studies that the command line names, and writes JSON.
+
+    Arguments:
+        doc: What ``--help`` says.
+        kind: What the names of the files begin with.
+        measure: Returns the result of a study.
+        show: Shows it, given its file.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", nargs="+", help="bare names or paths; they need not have been tuned")
+    for name in parser.parse_args().studies:
+        result = measure(load_study(name))
+        path = save(result, f"{kind}-{result['study']}")
+        if show:
+            show(result, path)

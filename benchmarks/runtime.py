@@ -31,7 +31,7 @@ from benchmarks.architectures import EMBEDDED, FULL, REDUCED, Architecture
 from benchmarks.memory import memory_of
 from benchmarks.record import RESULTS, save
 from benchmarks.runtime_table import table
-from benchmarks.turns import Figures, Turn, spread, turn
+from benchmarks.turns import Figures, Turn, middle, spread, turn
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.hardware import machine_info
 from frdiff_tune.measure.interval import bootstrap
@@ -96,11 +96,17 @@ class Rounds:
                 self._turn(contender)
 
     def time(self, count: int) -> None:
-        """Times so many rounds, each in the opposite order of the one before."""
+        """Times so many rounds, each in the opposite order of the one before.
+
+        All that is stated hangs on the bare pipeline: it has a turn before every third of the others, and one at the end.
+        """
+        others = [name for name in self.contenders if name != "bare"]
+        order = [name for i, other in enumerate(others) for name in (("bare", other) if i % 3 == 0 else (other,))] + ["bare"]
         for i in range(count):
-            names = list(self.contenders)
-            turns = {name: self._turn(self.contenders[name]) for name in (names if i % 2 == 0 else reversed(names))}
-            self.rounds.append(turns)
+            turns: dict[str, list[Turn]] = {name: [] for name in self.contenders}
+            for name in order if i % 2 == 0 else reversed(order):
+                turns[name].append(self._turn(self.contenders[name]))
+            self.rounds.append({name: middle(taken) for name, taken in turns.items()})
 
     def added_ms(self, count: int) -> list[float]:
         """Returns what the full policy added to a step of the bare pipeline in so many pairs of runs, in ms."""

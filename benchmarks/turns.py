@@ -66,20 +66,21 @@ def spread(rounds: Sequence[Mapping[str, Turn]], figures: Callable[[Mapping[str,
     found: Spreads = {}
     for name, named in value.items():
         found[name] = {}
-        for key, middle in named.items():
+        for key, at in named.items():
             low, high = np.quantile([figures[name][key] for figures in drawn], ends)
-            found[name][key] = {"value": middle, "low": min(float(low), middle), "high": max(float(high), middle)}
+            found[name][key] = {"value": at, "low": min(float(low), at), "high": max(float(high), at)}
     return found
 
 
 def _medians(rounds: Sequence[Mapping[str, Turn]]) -> dict[str, Turn]:
-    return {name: _median([taken[name] for taken in rounds]) for name in rounds[0]}
+    return {name: middle([taken[name] for taken in rounds]) for name in rounds[0]}
 
 
-def _median(turns: Sequence[Turn]) -> Turn:
-    middle = {key: median(getattr(taken, key) for taken in turns) for key in ("total_ms", "loop_ms")}
+def middle(turns: Sequence[Turn]) -> Turn:
+    """Returns the median of each time."""
+    whole = {key: median(getattr(taken, key) for taken in turns) for key in ("total_ms", "loop_ms")}
     calls_ms = tuple(median(step) for step in zip(*(taken.calls_ms for taken in turns), strict=True))
-    return Turn(**middle, calls_ms=calls_ms, cache_bytes=turns[0].cache_bytes)
+    return Turn(**whole, calls_ms=calls_ms, cache_bytes=turns[0].cache_bytes)
 
 
 class Stopwatch:

@@ -49,10 +49,10 @@ def _weights(times: Sequence[float], t: int, order: int, strength: float, past: 
         for other in nodes:
             if other != time:
                 weight *= (times[t] - other) / (time - other)
-        weights[place] = _float32(strength * weight + (1 - strength) * (place == 0))
+        weights[place] = float32(strength * weight + (1 - strength) * (place == 0))
     return tuple(weights)
 
 
-def _float32(value: float) -> float:
+def float32(value: float) -> float:
     """Returns the float32 nearest to ``value``."""
     return float(struct.unpack("f", struct.pack("f", value))[0])

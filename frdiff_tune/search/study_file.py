@@ -12,7 +12,6 @@ from frdiff_tune.search.toml_file import Section, nearest
 
 OBJECTIVES = ("latency_ms", "lpips")
 """What is made small: wall time of a call in milliseconds, and mean LPIPS against the reference."""
-"""How the network may be launched."""
 OURS = ("generator", "output_type", "return_dict", "prompt", "class_labels", "callback_on_step_end")
 """Call arguments that the measurement gives itself."""
 

@@ -11,7 +11,7 @@ from frdiff_tune.errors import MismatchError, PolicyError
 from frdiff_tune.runtime import Chebyshev, Hermite, Taylor, forecast_features
 from tests.pipelines import ROWS
 from tests.pipelines.subject import Subject
-from tests.runtime.mixed import SD
+from tests.runtime.mixed import SD, guidance_ends
 from tests.runtime.rendering import relative
 
 
@@ -60,20 +60,12 @@ def test_every_group_of_every_row_can_be_forecast(subject: Subject) -> None:
 def test_a_pass_that_was_forced_forgets_its_trend() -> None:
     """Guidance that ends after step 2 makes step 3 compute: one node of the new shape is held until there are two."""
     pipe = SD.make()
-
-    def off(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if step == 2:
-            pipe._guidance_scale = 1.0
-            tensors["prompt_embeds"] = tensors["prompt_embeds"].chunk(2)[1]
-        return tensors
-
-    options: dict[str, Any] = {"callback_on_step_end": off, "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"]}
     policy = forecast_features(keyframe_policy(pipe, SD.steps, [0, 1], groups=["conv"]), Taylor(1))
     with apply_policy(pipe, policy) as applied:
-        first = SD.render(applied, **options)
+        first = SD.render(applied, **guidance_ends())
         assert applied.trace.mask("conv") == "110111", "the nodes that the weights are for never come"
         assert applied.trace.forced == (3, 4, 5)
-        assert torch.equal(SD.render(applied, **options), first)
+        assert torch.equal(SD.render(applied, **guidance_ends()), first)
 
 
 def test_what_is_refused() -> None:

@@ -11,6 +11,7 @@ from frdiff_tune.errors import MismatchError
 from frdiff_tune.runtime import default_groups, find_denoiser
 from tests.pipelines import ROWS
 from tests.pipelines.stable_diffusion import sd_as
+from tests.runtime.mixed import guidance_ends
 from tests.runtime.rendering import relative, render
 from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
 
@@ -157,17 +158,9 @@ def test_a_pass_beside_the_pair_is_no_pair() -> None:
 def test_guidance_that_ends_with_two_prompts_halves_nothing_more() -> None:
     row = ROWS["SD text to image"]
     pipe = row.make()
-
-    def off(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if step == 2:
-            pipe._guidance_scale = 1.0
-            tensors["prompt_embeds"] = tensors["prompt_embeds"].chunk(2)[1]
-        return tensors
-
-    options: dict[str, Any] = {"callback_on_step_end": off, "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"]}
     with apply_policy(pipe, keyframe_policy(pipe, row.steps, [0], groups=["guidance"])) as applied:
         seen, handle = _batches(pipe, applied)
-        row.render(applied, 0, 2, **options)
+        row.render(applied, 0, 2, **guidance_ends())
         handle.remove()
     assert seen == [(0, 4), (1, 2), (2, 2), (3, 2), (4, 2), (5, 2)]
     assert applied.trace.mask("guidance") == "100000"

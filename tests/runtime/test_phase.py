@@ -11,7 +11,7 @@ from frdiff_tune import apply_policy, frdiff_policy, full_policy, keyframe_polic
 from frdiff_tune.errors import MismatchError
 from tests.pipelines import ROWS
 from tests.pipelines.stable_diffusion import sd_as
-from tests.runtime.mixed import SD, mixed
+from tests.runtime.mixed import SD, guidance_ends, mixed
 
 diffusers: Any = typed_diffusers
 
@@ -42,19 +42,11 @@ def _by_hand(pipe: Any, applied: Any) -> Tensor:
 def test_guidance_in_part_of_the_run_runs_in_full_where_it_begins_and_ends() -> None:
     """A callback switches guidance off after step 2: from a pair of samples to one, between two keyframes."""
     pipe = SD.make()
-
-    def off(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if step == 2:
-            pipe._guidance_scale = 1.0
-            tensors["prompt_embeds"] = tensors["prompt_embeds"].chunk(2)[1]
-        return tensors
-
-    options: dict[str, Any] = {"callback_on_step_end": off, "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"]}
     with apply_policy(pipe, keyframe_policy(pipe, 6, [0, 1], 1.0)) as applied:
-        first = SD.render(applied, **options)
+        first = SD.render(applied, **guidance_ends())
         assert applied.trace.forced == (3,)
         assert applied.trace.mask("conv") == "110100"
-        assert torch.equal(SD.render(applied, **options), first)
+        assert torch.equal(SD.render(applied, **guidance_ends()), first)
 
 
 def test_guidance_switched_between_calls_and_batches_that_alternate() -> None:

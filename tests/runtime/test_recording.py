@@ -13,6 +13,7 @@ from frdiff_tune.errors import MismatchError
 from frdiff_tune.runtime import Fitted, Taylor, default_groups, find_denoisers, forecast_features, record
 from frdiff_tune.runtime.recording import Recording
 from tests.pipelines import ROWS
+from tests.runtime.mixed import guidance_ends
 from tests.runtime.rendering import relative
 from tests.tiny import tiny_dit, tiny_sd
 
@@ -155,16 +156,8 @@ def test_some_entries_are_about_as_good_as_all() -> None:
 
 def test_a_pass_that_changes_its_shape_is_not_recorded() -> None:
     pipe = tiny_sd()
-
-    def off(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if step == 2:
-            pipe._guidance_scale = 1.0
-            tensors["prompt_embeds"] = tensors["prompt_embeds"].chunk(2)[1]
-        return tensors
-
-    options: dict[str, Any] = {"callback_on_step_end": off, "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"]}
     with record(pipe, STEPS, default_groups(pipe)) as records:
-        draw(pipe, **options)
+        draw(pipe, **guidance_ends())
         with pytest.raises(MismatchError, match="`recording` must hold a run of 6 steps but holds none"):
             _ = records.recording
 

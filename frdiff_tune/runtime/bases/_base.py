@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from frdiff_tune.errors import PolicyError
+from frdiff_tune.policy.forecast import float32
 
 
 class Basis(ABC):
@@ -27,10 +29,26 @@ class Basis(ABC):
             t: The step that is forecast.
             T: Steps of the run.
         """
-        import struct
+        return tuple(map(float32, self.weights(steps[: self.nodes], t, T)))
 
-        exact = self.weights(steps[: self.nodes], t, T)
-        return tuple(float(struct.unpack("f", struct.pack("f", weight))[0]) for weight in exact)
+
+@dataclass(frozen=True, slots=True)
+class Polynomial(Basis):
+    """A basis of as many computing steps as fix a polynomial.
+
+    Arguments:
+        order: Degree, from 0 (hold) to 4.
+    """
+
+    order: int = 1
+
+    def __post_init__(self) -> None:
+        check_order(self.order)
+
+    @property
+    def nodes(self) -> int:
+        """One more than the order."""
+        return self.order + 1
 
 
 def check_order(order: Any, most: int = 4) -> None:  # noqa: ANN401

@@ -35,8 +35,7 @@ class Fitted(Basis):
         gram: The group's Gram matrix over the steps of a run, with shape (T, T); see ``Recording.gram``.
         window: Computing steps that are weighed, from 1 to 16; with one, the newest is scaled.
         ridge: Pull towards holding the newest, from 0 on, as a share of the features' energy. The least error on recorded runs
-            is not the best picture: a policy's own run leaves them. On the embedded models, blocks kept at 14 uneven steps
-            of 50, 6 pictures: median LPIPS 0.0036 with 1e-5 and 0.0020 with 0.01 (text model: 0.0037 and 0.0009).
+            is not the best picture: a policy's own run leaves them, and weights that hang on little then lead astray.
 
     References:
         | Beyond Fixed Formulas: Data-Driven Linear Predictor for Efficient Diffusion Models (Shen et al., 2026)

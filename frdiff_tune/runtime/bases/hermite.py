@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import factorial, isfinite
 
 from frdiff_tune.errors import PolicyError
-from frdiff_tune.runtime.bases._base import Basis, check_order, derivatives
+from frdiff_tune.runtime.bases._base import Polynomial, derivatives
 
 
 @dataclass(frozen=True, slots=True)
-class Hermite(Basis):
+class Hermite(Polynomial):
     """HiCache.
 
     F[t] = F[s] + sum_{i >= 1} F^(i)[s] * sigma^i H_i(sigma (t - s)) / i!, with H_i the physicists' Hermite polynomials.
@@ -25,18 +25,12 @@ class Hermite(Basis):
         | https://arxiv.org/abs/2508.16984
     """
 
-    order: int = 1
     sigma: float = 0.5
 
     def __post_init__(self) -> None:
-        check_order(self.order)
+        Polynomial.__post_init__(self)
         if not isfinite(self.sigma) or self.sigma <= 0:
             raise PolicyError(f"`sigma` must be positive but got {self.sigma}. Try 0.5.")
-
-    @property
-    def nodes(self) -> int:
-        """One more than the order."""
-        return self.order + 1
 
     def weights(self, steps: Sequence[int], t: int, T: int) -> tuple[float, ...]:
         """Returns the newest feature's weight plus those of the derivatives."""

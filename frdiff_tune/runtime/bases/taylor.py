@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import factorial
 
-from frdiff_tune.runtime.bases._base import Basis, check_order, derivatives
+from frdiff_tune.runtime.bases._base import Polynomial, derivatives
 
 
 @dataclass(frozen=True, slots=True)
-class Taylor(Basis):
+class Taylor(Polynomial):
     """TaylorSeer.
 
     F[t] = sum_i F^(i)[s] * (t - s)^i / i!, with s the newest computing step and F^(i) its finite differences.
@@ -20,16 +20,6 @@ class Taylor(Basis):
         | From Reusing to Forecasting: Accelerating Diffusion Models with TaylorSeers (Liu et al., 2025)
         | https://arxiv.org/abs/2503.06923
     """
-
-    order: int = 1
-
-    def __post_init__(self) -> None:
-        check_order(self.order)
-
-    @property
-    def nodes(self) -> int:
-        """One more than the order."""
-        return self.order + 1
 
     def weights(self, steps: Sequence[int], t: int, T: int) -> tuple[float, ...]:
         """Returns sum_i (t - s)^i / i! * (weights of the i-th derivative)."""
