@@ -5,7 +5,7 @@ weights lie in static memory: a replay copies its inputs there, and its graph mo
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,7 @@ class Graphs:
         """Returns what the network returns; the sites have stored.
 
         Raises:
-            MismatchError: If the network cannot be recorded.
+            MismatchError: If the network, or a call with these arguments, cannot be recorded.
         """
         import torch
 
@@ -178,7 +178,11 @@ def _on_device(args: tuple[Any, ...], kwargs: dict[str, Any], device: Any) -> An
 
 
 def form_of(tree: Any) -> Any:  # noqa: ANN401
-    """Returns what of nested arguments is recorded: shapes and dtypes of tensors, and the values of all else."""
+    """Returns what of nested arguments is recorded: shapes and dtypes of tensors, and the values of all else.
+
+    Raises:
+        MismatchError: If there is something whose value cannot be told from another.
+    """
     import torch
 
     if isinstance(tree, torch.Tensor):
@@ -187,7 +191,12 @@ def form_of(tree: Any) -> Any:  # noqa: ANN401
         return tuple((name, form_of(part)) for name, part in tree.items())
     if isinstance(tree, (tuple, list)):
         return type(tree).__name__, tuple(form_of(part) for part in tree)
-    return tree if isinstance(tree, (int, float, str, bool, type(None))) else id(tree)
+    if not isinstance(tree, Hashable):
+        raise MismatchError(
+            f"`capture` must be 'eager' where the network is called with a {type(tree).__name__}: a recorded call would not "
+            f"notice another value. Give a tensor or a number instead."
+        )
+    return tree
 
 
 def fingerprint(network: "nn.Module") -> int:

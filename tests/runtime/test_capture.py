@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -167,6 +168,21 @@ def test_what_cannot_be_recorded_is_refused(tapes: TapeRecorder, monkeypatch: py
             row.render(applied)
         assert applied.stored_bytes == 0
     assert torch.equal(row.render(pipe), wanted)
+
+
+def test_arguments_that_are_no_tensors(tapes: TapeRecorder) -> None:
+    """A number belongs to a recording, which another number replaces; of an array nobody can tell."""
+    row = ROWS["SD LoRA"]
+    pipe = row.make()
+    policy = policies(pipe)[1]
+    with apply_policy(pipe, policy) as applied:
+        wanted = {scale: row.render(applied, cross_attention_kwargs={"scale": scale}) for scale in (0.0, 1.0)}
+    assert relative(wanted[0.0], wanted[1.0]) > 1e-3
+    with apply_policy(pipe, policy, capture="cuda_graphs") as applied:
+        for scale in (0.0, 1.0, 0.0):
+            assert torch.equal(row.render(applied, cross_attention_kwargs={"scale": scale}), wanted[scale])
+        with pytest.raises(MismatchError, match="`capture` must be 'eager' where the network is called with a ndarray"):
+            row.render(applied, cross_attention_kwargs={"scale": np.ones(1)})
 
 
 def test_what_is_refused_at_once() -> None:
