@@ -6,7 +6,8 @@
 On the CPU it times reduced networks and the embedded models, on a GPU the published architectures in float16 as well; weights
 are random, latency does not depend on them. All contenders take turns in one process, round by round: the bare pipeline, the
 full policy, FRDiff's schedules, and one policy for the site timings, whose steps compute everything and then leave out each
-group alone, in turn. From the medians over rounds follow
+group alone, in turn; what they save is the median over runs of shares within a run. From the lower quartiles of the loops'
+times (whatever else a machine does only adds to them) follow
 
     allowed = bare loop / sum_t (rest + [the network is called] full call (1 - sum of the shares that the reused groups save))
 
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ from benchmarks.architectures import EMBEDDED, FULL, REDUCED, Architecture
 from benchmarks.memory import memory_of
 from benchmarks.record import RESULTS, save
 from benchmarks.runtime_table import table
-from benchmarks.turns import Figures, Turn, middle, spread, turn
+from benchmarks.turns import Figures, Turn, Turns, spread, turn, undisturbed
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.hardware import machine_info
 from frdiff_tune.measure.interval import bootstrap
@@ -87,7 +88,7 @@ class Rounds:
         chosen = {"full": full_policy(pipe, STEPS), "sites": sites_policy(pipe, architecture), **self.policies}
         self.contenders = {"bare": Contender(bench, None, STEPS)}
         self.contenders |= {name: Contender(bench, policy, STEPS, capture) for name, policy in chosen.items()}
-        self.rounds: list[dict[str, Turn]] = []
+        self.rounds: list[Turns] = []
 
     def warm_up(self) -> None:
         """Runs every contender: compiled code and graphs are made here."""
@@ -106,7 +107,7 @@ class Rounds:
             turns: dict[str, list[Turn]] = {name: [] for name in self.contenders}
             for name in order if i % 2 == 0 else reversed(order):
                 turns[name].append(self._turn(self.contenders[name]))
-            self.rounds.append({name: middle(taken) for name, taken in turns.items()})
+            self.rounds.append(turns)
 
     def added_ms(self, count: int) -> list[float]:
         """Returns what the full policy added to a step of the bare pipeline in so many pairs of runs, in ms."""
@@ -134,14 +135,17 @@ class Rounds:
         }
         for name in self.groups:
             yield {"group": name, **found[name]}
+        yield {"loops_ms": {name: [t.loop_ms for r in self.rounds for t in r[name]] for name in self.contenders}}
         for name, policy in self.policies.items():
-            cache_mib = self.rounds[0][name].cache_bytes / 2**20
+            cache_mib = self.rounds[0][name][0].cache_bytes / 2**20
             yield {"policy": name, **found[name], "nfe": policy.nfe, "cache_mib": cache_mib}
 
-    def _figures(self, took: Mapping[str, Turn]) -> Figures:
-        """Returns what follows from one turn of every contender."""
+    def _figures(self, turns: Turns) -> Figures:
+        """Returns what follows from the turns of every contender."""
+        shares = [saved_shares(taken.calls_ms, self.groups) for taken in turns["sites"]]
+        saved = {name: median(share[name] for share in shares) for name in self.groups}
+        took = {name: undisturbed(taken) for name, taken in turns.items()}
         base = took["bare" if self.same else "full"]
-        saved = saved_shares(took["sites"].calls_ms, self.groups)
         found: Figures = {"full": {"step_ms": took["bare"].loop_ms / STEPS, "call_ms": base.network_ms / STEPS}}
         found |= {name: {"saved_share": share} for name, share in saved.items()}
         for name, policy in self.policies.items():
@@ -157,7 +161,7 @@ class Rounds:
         for chosen in ("bare", name):
             self.contenders[chosen].ready()
             peaks[chosen] = memory_of(partial(self.contenders[chosen], **self.arguments), self.device).peak / 2**20
-        stated = self.rounds[0][name].cache_bytes / 2**20
+        stated = self.rounds[0][name][0].cache_bytes / 2**20
         return {
             "policy": name,
             "peak_bare_mib": peaks["bare"],

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -44,6 +43,9 @@ class Turn:
         return sum(self.calls_ms)
 
 
+Turns = Mapping[str, Sequence[Turn]]  # contender -> its turns
+
+
 def turn(contender: Contender, arguments: dict[str, Any], device: torch.device) -> Turn:
     """Runs a contender once and returns what it took."""
     contender.ready()
@@ -52,16 +54,21 @@ def turn(contender: Contender, arguments: dict[str, Any], device: torch.device) 
     return Turn(found.total_ms, found.loop_ms, stopwatch.spans_ms(), found.cache_bytes)
 
 
-def spread(rounds: Sequence[Mapping[str, Turn]], figures: Callable[[Mapping[str, Turn]], Figures]) -> Spreads:
-    """Returns figures of the contenders' median turns, with the ends between which 95 % of them lie over resampled rounds.
+def undisturbed(turns: Sequence[Turn]) -> Turn:
+    """Returns the turn at the lower quartile of the loops' times: whatever else a machine does only adds to them."""
+    return sorted(turns, key=lambda taken: taken.loop_ms)[(len(turns) - 1) // 4]
+
+
+def spread(rounds: Sequence[Turns], figures: Callable[[Turns], Figures]) -> Spreads:
+    """Returns figures of all turns, with the ends between which 95 % of them lie over resampled rounds.
 
     Arguments:
-        rounds: Contender -> its turn, per round.
-        figures: Makes the figures of one turn per contender.
+        rounds: Contender -> its turns in a round, per round.
+        figures: Makes figures of every contender's turns.
     """
     rng = np.random.default_rng(0)
-    value = figures(_medians(rounds))
-    drawn = [figures(_medians([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))])) for _ in range(RESAMPLES)]
+    value = figures(_pooled(rounds))
+    drawn = [figures(_pooled([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))])) for _ in range(RESAMPLES)]
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     found: Spreads = {}
     for name, named in value.items():
@@ -72,15 +79,8 @@ def spread(rounds: Sequence[Mapping[str, Turn]], figures: Callable[[Mapping[str,
     return found
 
 
-def _medians(rounds: Sequence[Mapping[str, Turn]]) -> dict[str, Turn]:
-    return {name: middle([taken[name] for taken in rounds]) for name in rounds[0]}
-
-
-def middle(turns: Sequence[Turn]) -> Turn:
-    """Returns the median of each time."""
-    whole = {key: median(getattr(taken, key) for taken in turns) for key in ("total_ms", "loop_ms")}
-    calls_ms = tuple(median(step) for step in zip(*(taken.calls_ms for taken in turns), strict=True))
-    return Turn(**whole, calls_ms=calls_ms, cache_bytes=turns[0].cache_bytes)
+def _pooled(rounds: Sequence[Turns]) -> Turns:
+    return {name: [turn for taken in rounds for turn in taken[name]] for name in rounds[0]}
 
 
 class Stopwatch:

@@ -6,7 +6,7 @@ import torch
 from benchmarks.architectures import EMBEDDED, FULL, REDUCED
 from benchmarks.runtime import allowed_ms, saved_shares, sites_policy
 from benchmarks.runtime_table import table
-from benchmarks.turns import Turn, watched_network
+from benchmarks.turns import Figures, Turn, Turns, spread, undisturbed, watched_network
 from frdiff_tune import keyframe_policy
 from frdiff_tune.runtime import default_groups
 from tests.tiny import tiny_dit
@@ -25,6 +25,21 @@ def test_shares_by_hand() -> None:
     """Steps take turns: all, without the first group, without the second."""
     calls_ms = (99.0, 6.0, 2.0, 9.0, 6.0, 4.0, 11.0)
     assert saved_shares(calls_ms, ["attention", "feed_forward"]) == {"attention": 0.4, "feed_forward": 0.7}
+
+
+def test_spread_by_hand() -> None:
+    """Of nine turns the third shortest; without a difference between rounds there is no spread."""
+
+    def figures(turns: Turns) -> Figures:
+        return {"a": {"ms": undisturbed(turns["a"]).loop_ms}}
+
+    turns = [
+        Turn(total_ms=2 * ms, loop_ms=ms, calls_ms=(ms,), cache_bytes=0) for ms in (5.0, 1.0, 4.0, 9.0, 2.0, 8.0, 3.0, 7.0, 6.0)
+    ]
+    rounds = [{"a": turns[k : k + 3]} for k in (0, 3, 6)]
+    found = spread(rounds, figures)["a"]["ms"]
+    assert found["low"] < found["value"] == 3.0 <= found["high"] < 9.0
+    assert spread(rounds[:1] * 3, figures)["a"]["ms"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
 def test_table_by_hand() -> None:
