@@ -16,15 +16,15 @@ from tests.pipelines.subject import Subject
 from tests.runtime.mixed import SD
 from tests.runtime.rendering import relative
 
-CPU = torch.device("cpu")
 STEPS = 4
 
 
 class Pictured:
     """The embedded text-to-image model, whose features are of the size that real ones have beside activations."""
 
-    def __init__(self) -> None:
-        self.pipe = load_pipeline("demo:emoji")
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.pipe = load_pipeline("demo:emoji", device=device)
         self.pipe.set_progress_bar_config(disable=True)
         self.render()
         self.bare = self.memory()
@@ -37,7 +37,7 @@ class Pictured:
         return drawn
 
     def memory(self) -> Memory:
-        return memory_of(self.render, CPU)
+        return memory_of(self.render, self.device)
 
     def policy(self, *groups: str) -> Policy:
         return keyframe_policy(self.pipe, STEPS, [0, 1, 3], groups=list(groups))
@@ -137,6 +137,18 @@ def test_another_device() -> None:
         wanted = SD.render(applied)
     with apply_policy(pipe, policy, cache_device="cpu") as applied:
         assert torch.equal(SD.render(applied), wanted)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_features_wait_on_the_host() -> None:
+    pictured = Pictured("cuda")
+    policy = pictured.policy("conv", "attention")
+    with apply_policy(pictured.pipe, policy) as applied:
+        wanted = pictured.render(applied)
+        stated = applied.cache_bytes
+    with apply_policy(pictured.pipe, policy, cache_device="cpu") as applied:
+        assert torch.equal(pictured.render(applied), wanted)
+        assert pictured.memory().peak - pictured.bare.peak < stated / 2, "on the way to and from, one site at a time"
 
 
 def test_guidance_halves_of_narrow_features() -> None:
