@@ -6,14 +6,15 @@
 On the CPU it times reduced networks and the embedded models, on a GPU the published architectures in float16 as well; weights
 are random, latency does not depend on them. All contenders take turns in one process, round by round: the bare pipeline, the
 full policy, FRDiff's schedules, and one policy for the site timings, whose steps compute everything and then leave out each
-group alone, in turn; what they save is the median over runs of shares within a run. From the lower quartiles of the loops'
-times (whatever else a machine does only adds to them) follow
+group alone, in turn. A schedule's loop is compared with those of the bare pipeline that ran before and after it, and its
+speed-up with
 
-    allowed = bare loop / sum_t (rest + [the network is called] full call (1 - sum of the shares that the reused groups save))
+    allowed = 1 / (1 - n + n / T * sum_t [the network is called] (1 - sum of the shares that the reused groups save))
 
-where rest is what a step of the loop takes outside of the network. What the full policy adds to a step does not grow with the
-picture; on the CPU it is timed on the same network with smaller pictures, in pairs, and stated as a share of the larger one's
-step. Intervals hold 95 % of what follows when the rounds are drawn anew with replacement (bootstrap).
+where n is the network's share of the bare loop. All are medians over rounds, with intervals that hold 95 % of what follows
+when the rounds are drawn anew (bootstrap). What the full policy adds to a step does not grow with the picture; on the CPU it is
+timed on the same network with smaller pictures, in pairs, and stated as a share of the larger one's step. With graphs of the
+policy's own (cuda_graphs) the full policy stands in for the bare pipeline.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from benchmarks.architectures import EMBEDDED, FULL, REDUCED, Architecture
 from benchmarks.memory import memory_of
 from benchmarks.record import RESULTS, save
 from benchmarks.runtime_table import table
-from benchmarks.turns import Figures, Turn, Turns, spread, turn, undisturbed
+from benchmarks.turns import Figures, Round, Turn, paired, spread, turn
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.hardware import machine_info
 from frdiff_tune.measure.interval import bootstrap
@@ -79,7 +80,7 @@ class Rounds:
 
     def __init__(self, bench: Bench, architecture: Architecture, device: torch.device, capture: Capture, same: bool) -> None:
         pipe = bench.pipe
-        self.bench, self.device, self.same = bench, device, same
+        self.bench, self.device, self.base = bench, device, "bare" if same else "full"
         dtype: Any = find_denoiser(pipe).module.dtype
         self.arguments = {**architecture.arguments(device, dtype), "output_type": "latent"}
         if type(pipe).__name__ == "DiTPipeline":
@@ -88,7 +89,7 @@ class Rounds:
         chosen = {"full": full_policy(pipe, STEPS), "sites": sites_policy(pipe, architecture), **self.policies}
         self.contenders = {"bare": Contender(bench, None, STEPS)}
         self.contenders |= {name: Contender(bench, policy, STEPS, capture) for name, policy in chosen.items()}
-        self.rounds: list[Turns] = []
+        self.rounds: list[Round] = []
 
     def warm_up(self) -> None:
         """Runs every contender: compiled code and graphs are made here."""
@@ -97,17 +98,13 @@ class Rounds:
                 self._turn(contender)
 
     def time(self, count: int) -> None:
-        """Times so many rounds, each in the opposite order of the one before.
-
-        All that is stated hangs on the bare pipeline: it has a turn before every third of the others, and one at the end.
-        """
-        others = [name for name in self.contenders if name != "bare"]
-        order = [name for i, other in enumerate(others) for name in (("bare", other) if i % 3 == 0 else (other,))] + ["bare"]
+        """Times so many rounds, each in the opposite order of the one before; the base has every fourth turn."""
+        others = [name for name in self.contenders if name != self.base]
+        order = [name for i, other in enumerate(others) for name in ((self.base, other) if i % 3 == 0 else (other,))]
+        order.append(self.base)
         for i in range(count):
-            turns: dict[str, list[Turn]] = {name: [] for name in self.contenders}
-            for name in order if i % 2 == 0 else reversed(order):
-                turns[name].append(self._turn(self.contenders[name]))
-            self.rounds.append(turns)
+            turns = [(name, self._turn(self.contenders[name])) for name in (order if i % 2 == 0 else reversed(order))]
+            self.rounds.append(paired(turns, self.base))
 
     def added_ms(self, count: int) -> list[float]:
         """Returns what the full policy added to a step of the bare pipeline in so many pairs of runs, in ms."""
@@ -127,31 +124,33 @@ class Rounds:
             added: What the full policy adds to a step, in ms.
         """
         found = spread(self.rounds, self._figures)
+        step_ms = found[self.base]["step_ms"]["value"]
+        yield {"policy": self.base, **found[self.base]}
         yield {
             "policy": "full",
-            **found["full"],
             "added_ms": asdict(bootstrap(added, "median")),
-            "overhead": asdict(bootstrap([ms / found["full"]["step_ms"]["value"] for ms in added], "median")),
+            "overhead": asdict(bootstrap([ms / step_ms for ms in added], "median")),
         }
         for name in self.groups:
             yield {"group": name, **found[name]}
-        yield {"loops_ms": {name: [t.loop_ms for r in self.rounds for t in r[name]] for name in self.contenders}}
         for name, policy in self.policies.items():
-            cache_mib = self.rounds[0][name][0].cache_bytes / 2**20
-            yield {"policy": name, **found[name], "nfe": policy.nfe, "cache_mib": cache_mib}
+            cache_mib = self.rounds[0].others[name].turn.cache_bytes / 2**20
+            each = [taken.others[name].speedup for taken in self.rounds]
+            yield {"policy": name, **found[name], "nfe": policy.nfe, "cache_mib": cache_mib, "speedups": each}
 
-    def _figures(self, turns: Turns) -> Figures:
-        """Returns what follows from the turns of every contender."""
-        shares = [saved_shares(taken.calls_ms, self.groups) for taken in turns["sites"]]
+    def _figures(self, rounds: Sequence[Round]) -> Figures:
+        """Returns medians over rounds."""
+        base = [taken for each in rounds for taken in each.base]
+        network = median(taken.network_ms / taken.loop_ms for taken in base)
+        found: Figures = {self.base: {"step_ms": median(t.loop_ms for t in base) / STEPS, "network_share": network}}
+        shares = [saved_shares(each.others["sites"].turn.calls_ms, self.groups) for each in rounds]
         saved = {name: median(share[name] for share in shares) for name in self.groups}
-        took = {name: undisturbed(taken) for name, taken in turns.items()}
-        base = took["bare" if self.same else "full"]
-        found: Figures = {"full": {"step_ms": took["bare"].loop_ms / STEPS, "call_ms": base.network_ms / STEPS}}
         found |= {name: {"saved_share": share} for name, share in saved.items()}
         for name, policy in self.policies.items():
-            speedup, allowed = base.loop_ms / took[name].loop_ms, base.loop_ms / allowed_ms(base, saved, policy)
+            speedup = median(each.others[name].speedup for each in rounds)
+            allowed = allowed_speedup(network, saved, policy)
             found[name] = {"speedup": speedup, "allowed": allowed, "ratio": speedup / allowed}
-            found[name]["call_speedup"] = took["bare"].total_ms / took[name].total_ms
+            found[name]["call_speedup"] = median(each.others[name].call_speedup for each in rounds)
         return found
 
     def memory(self) -> dict[str, Any]:
@@ -161,7 +160,7 @@ class Rounds:
         for chosen in ("bare", name):
             self.contenders[chosen].ready()
             peaks[chosen] = memory_of(partial(self.contenders[chosen], **self.arguments), self.device).peak / 2**20
-        stated = self.rounds[0][name][0].cache_bytes / 2**20
+        stated = self.rounds[0].others[name].turn.cache_bytes / 2**20
         return {
             "policy": name,
             "peak_bare_mib": peaks["bare"],
@@ -182,16 +181,16 @@ def saved_shares(calls_ms: Sequence[float], groups: Sequence[str]) -> dict[str, 
     return {name: 1 - mean(calls_ms[k::period]) / full for k, name in enumerate(groups, start=1)}
 
 
-def allowed_ms(bare: Turn, saved: Mapping[str, float], policy: Policy) -> float:
-    """Returns how long a policy's loop takes if every reuse saves what its group saves, in ms.
+def allowed_speedup(network: float, saved: Mapping[str, float], policy: Policy) -> float:
+    """Returns how many times faster a policy's loop is if every reuse saves what its group saves.
 
     Arguments:
-        bare: A run that computes everything.
+        network: Which share of the loop the network takes where everything is computed.
         saved: Group -> which share of a network call its reuse saves.
         policy: The policy.
     """
     calls = [1 - sum(saved[group] for group in step.reuses) for step in policy.plan() if step.calls]
-    return bare.loop_ms - bare.network_ms + bare.network_ms / policy.T * sum(calls)
+    return 1 / (1 - network + network * sum(calls) / policy.T)
 
 
 @contextmanager

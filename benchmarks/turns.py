@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,6 @@ class Turn:
         return sum(self.calls_ms)
 
 
-Turns = Mapping[str, Sequence[Turn]]  # contender -> its turns
-
-
 def turn(contender: Contender, arguments: dict[str, Any], device: torch.device) -> Turn:
     """Runs a contender once and returns what it took."""
     contender.ready()
@@ -54,33 +52,63 @@ def turn(contender: Contender, arguments: dict[str, Any], device: torch.device) 
     return Turn(found.total_ms, found.loop_ms, stopwatch.spans_ms(), found.cache_bytes)
 
 
-def undisturbed(turns: Sequence[Turn]) -> Turn:
-    """Returns the turn at the lower quartile of the loops' times: whatever else a machine does only adds to them."""
-    return sorted(turns, key=lambda taken: taken.loop_ms)[(len(turns) - 1) // 4]
-
-
-def spread(rounds: Sequence[Turns], figures: Callable[[Turns], Figures]) -> Spreads:
-    """Returns figures of all turns, with the ends between which 95 % of them lie over resampled rounds.
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A turn beside those of the base that were nearest before and after it.
 
     Arguments:
-        rounds: Contender -> its turns in a round, per round.
-        figures: Makes figures of every contender's turns.
+        turn: The turn.
+        speedup: The base's loop over its own.
+        call_speedup: The same of the whole call.
     """
+
+    turn: Turn
+    speedup: float
+    call_speedup: float
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One turn of every contender; more of the base.
+
+    Arguments:
+        base: Turns of the base.
+        others: Contender -> its turn.
+    """
+
+    base: tuple[Turn, ...]
+    others: Mapping[str, Paired]
+
+
+def paired(turns: Sequence[tuple[str, Turn]], base: str) -> Round:
+    """Returns a round: a machine's pace changes within seconds, so each turn is compared with the base's turns around it.
+
+    Arguments:
+        turns: Contender and turn, in the order in which they were taken; the first and the last are the base's.
+        base: The base.
+    """
+    at = [i for i, (name, _) in enumerate(turns) if name == base]
+    others = {}
+    for i, (name, taken) in enumerate(turns):
+        if name != base:
+            around = [turns[max(k for k in at if k < i)][1], turns[min(k for k in at if k > i)][1]]
+            loop_ms, total_ms = mean(t.loop_ms for t in around), mean(t.total_ms for t in around)
+            others[name] = Paired(taken, loop_ms / taken.loop_ms, total_ms / taken.total_ms)
+    return Round(tuple(turns[i][1] for i in at), others)
+
+
+def spread(rounds: Sequence[Round], figures: Callable[[Sequence[Round]], Figures]) -> Spreads:
+    """Returns figures of rounds, with the ends between which 95 % of them lie over resampled rounds."""
     rng = np.random.default_rng(0)
-    value = figures(_pooled(rounds))
-    drawn = [figures(_pooled([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))])) for _ in range(RESAMPLES)]
+    drawn = [figures([rounds[i] for i in rng.integers(len(rounds), size=len(rounds))]) for _ in range(RESAMPLES)]
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     found: Spreads = {}
-    for name, named in value.items():
+    for name, named in figures(rounds).items():
         found[name] = {}
-        for key, at in named.items():
-            low, high = np.quantile([figures[name][key] for figures in drawn], ends)
-            found[name][key] = {"value": at, "low": min(float(low), at), "high": max(float(high), at)}
+        for key, value in named.items():
+            low, high = np.quantile([again[name][key] for again in drawn], ends)
+            found[name][key] = {"value": value, "low": min(float(low), value), "high": max(float(high), value)}
     return found
-
-
-def _pooled(rounds: Sequence[Turns]) -> Turns:
-    return {name: [turn for taken in rounds for turn in taken[name]] for name in rounds[0]}
 
 
 class Stopwatch:

@@ -1,24 +1,26 @@
 """The arithmetic of the runtime's benchmark, and that its reduced networks draw."""
 
+from collections.abc import Sequence
+from statistics import mean
+
 import pytest
 import torch
 
 from benchmarks.architectures import EMBEDDED, FULL, REDUCED
-from benchmarks.runtime import allowed_ms, saved_shares, sites_policy
+from benchmarks.runtime import allowed_speedup, saved_shares, sites_policy
 from benchmarks.runtime_table import table
-from benchmarks.turns import Figures, Turn, Turns, spread, undisturbed, watched_network
+from benchmarks.turns import Figures, Round, Turn, paired, spread, watched_network
 from frdiff_tune import keyframe_policy
 from frdiff_tune.runtime import default_groups
 from tests.tiny import tiny_dit
 
 
 def test_allowed_by_hand() -> None:
-    """Steps: 0 full, 1 reuses one group, 2 reuses both, 3 jumps; a full call takes 10, the rest of the loop 8 in all."""
+    """Steps: 0 full, 1 reuses one group, 2 reuses both, 3 jumps; of a loop of 48 the network takes 40, 10 per call."""
     policy = keyframe_policy(tiny_dit(), 4, [0], mixing=(1, 1, 1, 0), groups=["attention", "feed_forward"])
     policy = policy.replace(masks={"attention": "1000", "feed_forward": "1100"})
-    bare = Turn(total_ms=60.0, loop_ms=48.0, calls_ms=(10.0, 9.0, 11.0, 10.0), cache_bytes=0)
     saved = {"attention": 0.4, "feed_forward": 0.5}
-    assert allowed_ms(bare, saved, policy) == 8 + 10 + (10 - 4) + (10 - 4 - 5)
+    assert allowed_speedup(40 / 48, saved, policy) == pytest.approx(48 / (8 + 10 + (10 - 4) + (10 - 4 - 5)))
 
 
 def test_shares_by_hand() -> None:
@@ -27,19 +29,31 @@ def test_shares_by_hand() -> None:
     assert saved_shares(calls_ms, ["attention", "feed_forward"]) == {"attention": 0.4, "feed_forward": 0.7}
 
 
+def taken(loop_ms: float) -> Turn:
+    return Turn(total_ms=loop_ms + 10, loop_ms=loop_ms, calls_ms=(loop_ms,), cache_bytes=0)
+
+
+def test_pairs_by_hand() -> None:
+    """Each is compared with the base before and after it."""
+    found = paired(
+        [("bare", taken(40)), ("a", taken(25)), ("b", taken(10)), ("bare", taken(60)), ("c", taken(35)), ("bare", taken(80))],
+        "bare",
+    )
+    assert [turn.loop_ms for turn in found.base] == [40, 60, 80]
+    assert {name: pair.speedup for name, pair in found.others.items()} == {"a": 2.0, "b": 5.0, "c": 2.0}
+    assert found.others["b"].call_speedup == 3.0 and found.others["c"].turn.loop_ms == 35
+
+
 def test_spread_by_hand() -> None:
-    """Of nine turns the third shortest; without a difference between rounds there is no spread."""
+    """The figures are those of all rounds, the ends those of rounds that are drawn; alike rounds have no spread."""
+    rounds = [Round((taken(ms),), {}) for ms in (1.0, 2.0, 4.0, 5.0)]
 
-    def figures(turns: Turns) -> Figures:
-        return {"a": {"ms": undisturbed(turns["a"]).loop_ms}}
+    def figures(rounds: Sequence[Round]) -> Figures:
+        return {"bare": {"ms": mean(each.base[0].loop_ms for each in rounds)}}
 
-    turns = [
-        Turn(total_ms=2 * ms, loop_ms=ms, calls_ms=(ms,), cache_bytes=0) for ms in (5.0, 1.0, 4.0, 9.0, 2.0, 8.0, 3.0, 7.0, 6.0)
-    ]
-    rounds = [{"a": turns[k : k + 3]} for k in (0, 3, 6)]
-    found = spread(rounds, figures)["a"]["ms"]
-    assert found["low"] < found["value"] == 3.0 <= found["high"] < 9.0
-    assert spread(rounds[:1] * 3, figures)["a"]["ms"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    found = spread(rounds, figures)["bare"]["ms"]
+    assert 1.0 < found["low"] < found["value"] == 3.0 < found["high"] < 5.0
+    assert spread(rounds[:1] * 3, figures)["bare"]["ms"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
 def test_table_by_hand() -> None:
