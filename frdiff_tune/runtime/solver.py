@@ -1,5 +1,6 @@
 """Solvers: the diffusion scheduler that a policy carries, built, compared and checked."""
 
+import functools
 import inspect
 import json
 import math
@@ -33,9 +34,15 @@ STEP_ARGUMENTS = {"DDPMPipeline": ("generator",), "DDIMPipeline": ("eta", "use_c
 
 def scheduler_info(scheduler: Any) -> SchedulerInfo:  # noqa: ANN401
     """Returns a scheduler's class and whole configuration, as JSON values."""
-    known = set(inspect.signature(type(scheduler).__init__).parameters) - {"self", "kwargs"}
-    config = {key: _plain(value) for key, value in sorted(scheduler.config.items()) if key in known}
-    return SchedulerInfo(name=type(scheduler).__name__, config=config)
+    cls: Any = type(scheduler)
+    config = {key: _plain(value) for key, value in sorted(scheduler.config.items()) if key in _options(cls)}
+    return SchedulerInfo(name=cls.__name__, config=config)
+
+
+@functools.cache
+def _options(cls: Any) -> frozenset[str]:  # noqa: ANN401
+    """Returns what a scheduler's class can be configured by."""
+    return frozenset(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -64,8 +71,11 @@ def scheduler_class(name: str) -> Any:  # noqa: ANN401
 
 def build_scheduler(info: SchedulerInfo) -> Any:  # noqa: ANN401
     """Returns a new scheduler with the given class and configuration."""
-    config = {key: float(value) if value in ("inf", "-inf") else value for key, value in info.config.items()}
-    return scheduler_class(info.name).from_config(config)
+    return _built(scheduler_class(info.name), info.config)
+
+
+def _built(cls: Any, config: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    return cls.from_config({key: float(value) if value in ("inf", "-inf") else value for key, value in config.items()})
 
 
 def check_takes_timesteps(info: SchedulerInfo) -> None:
@@ -93,10 +103,10 @@ def make_scheduler(pipe: Any, name: str, **options: Any) -> Any:  # noqa: ANN401
         MismatchError: If the class or an option is unknown, or the pipeline cannot run it.
     """
     cls = scheduler_class(name)
-    known = set(inspect.signature(cls.__init__).parameters)
+    known = _options(cls)
     for key in options:
         if key not in known:
-            raise MismatchError(f"`{name}` must have an option {key!r} but its options are {sorted(known - {'self'})}.")
+            raise MismatchError(f"`{name}` must have an option {key!r} but its options are {sorted(known)}.")
     config = own_scheduler(pipe).config
     scheduler = cls.from_config(config, **{**_adopted(config, known), **options})
     check_scheduler(pipe, scheduler)
@@ -110,13 +120,20 @@ def check_scheduler(pipe: Any, scheduler: Any) -> None:  # noqa: ANN401
         MismatchError: If the noise schedule or prediction type differs, the solver refuses the prediction type, or it asks
             for scaled noise of a pipeline that does not scale it.
     """
-    check_noise(scheduler_info(scheduler), own_scheduler(pipe))
-    name, trial = type(scheduler).__name__, fresh(scheduler)
-    for argument in STEP_ARGUMENTS.get(type(pipe).__name__, ()):
+    info, own = scheduler_info(scheduler), own_scheduler(pipe)
+    check_noise(info, own)
+    cls: Any = type(scheduler)
+    _check_runs(cls, json.dumps(info.config), type(pipe).__name__, type(own).__name__)
+
+
+@functools.lru_cache(maxsize=256)
+def _check_runs(cls: Any, config: str, pipeline: str, own: str) -> None:  # noqa: ANN401
+    """Checks that pipelines of a class can run a solver; what could is remembered, as a search asks thousands of times."""
+    name, trial = cls.__name__, _built(cls, json.loads(config))
+    for argument in STEP_ARGUMENTS.get(pipeline, ()):
         if argument not in inspect.signature(trial.step).parameters:
             raise MismatchError(
-                f"`scheduler` must take {argument!r} in its steps, which {type(pipe).__name__} gives, but {name} does not. "
-                f"Keep {type(own_scheduler(pipe)).__name__}."
+                f"`scheduler` must take {argument!r} in its steps, which {pipeline} gives, but {name} does not. Keep {own}."
             )
     try:
         walk(trial, 5)
@@ -124,9 +141,9 @@ def check_scheduler(pipe: Any, scheduler: Any) -> None:  # noqa: ANN401
     except (ValueError, NotImplementedError) as error:
         raise MismatchError(f"`scheduler` must suit the model but {name} says: {error}. Choose another solver.") from error
     sigma = float(getattr(trial, "init_noise_sigma", 1.0))
-    if type(pipe).__name__ in UNSCALED_PIPELINES and abs(sigma - 1.0) > 1e-6:
+    if pipeline in UNSCALED_PIPELINES and abs(sigma - 1.0) > 1e-6:
         raise MismatchError(
-            f"`scheduler` must start from noise of variance 1 for {type(pipe).__name__}, which does not scale its noise, "
+            f"`scheduler` must start from noise of variance 1 for {pipeline}, which does not scale its noise, "
             f"but {name} asks for {sigma:.4g}. Use DDIM, DPM-Solver++, UniPC or DEIS."
         )
 
@@ -168,7 +185,7 @@ def _noise(info: SchedulerInfo) -> dict[str, Any]:
     return {key: config.get(key, missing) for key, missing in NOISE_KEYS.items()}
 
 
-def _adopted(config: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+def _adopted(config: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """Returns the model's part of a scheduler's configuration under the names that another class has for it."""
     noise = {key: config[key] for key in NOISE_KEYS if key in config and key in known}  # else the class's own defaults win
     shift = config.get("shift", config.get("flow_shift"))
@@ -188,9 +205,10 @@ def walk(scheduler: Any, steps: int) -> list[float]:  # noqa: ANN401
 
 def timesteps_of(scheduler: Any, steps: int) -> Sequence[float]:  # noqa: ANN401
     """Returns the timesteps that a solver walks in ``steps``; the solver itself is not changed."""
-    return walk(fresh(scheduler), steps)
+    cls: Any = type(scheduler)
+    return _walked(cls, json.dumps(scheduler_info(scheduler).config), steps)
 
 
-def fresh(scheduler: Any) -> Any:  # noqa: ANN401
-    """Returns a new scheduler of the same class and configuration, without anything of a run or of ours on it."""
-    return type(scheduler).from_config(scheduler.config)
+@functools.lru_cache(maxsize=1024)
+def _walked(cls: Any, config: str, steps: int) -> tuple[float, ...]:  # noqa: ANN401
+    return tuple(walk(_built(cls, json.loads(config)), steps))
