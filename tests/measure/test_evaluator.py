@@ -150,10 +150,10 @@ def test_summary_by_hand() -> None:
 
 def test_a_policy_may_be_launched_in_another_way(tmp_path: Path) -> None:
     """The anchor stays by kernels; the pipeline ends bare; pictures are those of the kernels but for rounding."""
-    pipe: Any = tiny_dit()
+    pipe: Any = tiny_dit(layers=1)
     policy = keyframe_policy(pipe, 4, [0, 2], mixing=1.0, groups=["block"])
     ways: tuple[Capture, ...] = ("eager", "compile")
-    with evaluator(pipe, tmp_path) as measure:
+    with evaluator(pipe, tmp_path, quality_batch=1) as measure:
         plain, compiled = ([*measure(policy, 0, capture)] for capture in ways)
     assert [len(block.latency_ms) for block in plain] == [len(block.latency_ms) for block in compiled]
     for one, other in zip(plain, compiled, strict=True):

@@ -84,10 +84,10 @@ def call_sd3(prompt: int, batch: int, size: int) -> dict[str, Any]:
     return {**text(prompt, batch), **pooled(prompt, batch), **area(size)}
 
 
-def flux_network(guided: bool = True, channels: int = 16, out: int = 16) -> Any:
+def flux_network(guided: bool = True, channels: int = 16, out: int = 16, layers: int = 2, single: int = 3) -> Any:
     torch.manual_seed(0)
     return diffusers.FluxTransformer2DModel(
-        in_channels=channels, out_channels=out, num_layers=2, num_single_layers=3, joint_attention_dim=32,
+        in_channels=channels, out_channels=out, num_layers=layers, num_single_layers=single, joint_attention_dim=32,
         pooled_projection_dim=32, guidance_embeds=guided, axes_dims_rope=(4, 4, 8), **HEADS,
     ).eval()  # fmt: skip
 

@@ -1,5 +1,6 @@
 """CUDA graphs with a policy on; where no GPU is at hand, on a tape of operations that replays as a graph does."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from frdiff_tune.runtime import Taylor, find_denoisers, forecast_features, launc
 from tests.pipelines import ROWS
 from tests.runtime.rendering import relative
 from tests.runtime.tape import TapeRecorder
+from tests.tiny import tiny_dit
 
 STEPS = 6
 SUBJECTS = [
@@ -231,7 +233,7 @@ def test_suspended_and_back(tapes: TapeRecorder) -> None:
 
 
 def test_compiled_code_outlives_a_switch() -> None:
-    row = ROWS["DiT"]
+    row = replace(ROWS["DiT"], make=lambda: tiny_dit(layers=1))
     pipe = row.make()
     plain = row.render(pipe)
     policy = policies(pipe)[1]
