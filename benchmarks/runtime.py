@@ -14,7 +14,7 @@ speed-up with
 where n is the network's share of the bare loop. All are medians over rounds, with intervals that hold 95 % of what follows
 when the rounds are drawn anew (bootstrap). What the full policy adds to a step does not grow with the picture; on the CPU it is
 timed on the same network with smaller pictures, in pairs, and stated as a share of the larger one's step. With graphs of the
-policy's own (cuda_graphs) the full policy stands in for the bare pipeline.
+policy's own (cuda_graphs) the full policy stands in for the bare pipeline, and how much faster it is than that one is stated.
 """
 
 import argparse
@@ -121,16 +121,14 @@ class Rounds:
         """Yields what was found, as JSON values: the full policy, groups, policies.
 
         Arguments:
-            added: What the full policy adds to a step, in ms.
+            added: What the full policy adds to a step, in ms; none where it stands in for the bare pipeline.
         """
         found = spread(self.rounds, self._figures)
         step_ms = found[self.base]["step_ms"]["value"]
         yield {"policy": self.base, **found[self.base]}
-        yield {
-            "policy": "full",
-            "added_ms": asdict(bootstrap(added, "median")),
-            "overhead": asdict(bootstrap([ms / step_ms for ms in added], "median")),
-        }
+        if added:
+            overhead = bootstrap([ms / step_ms for ms in added], "median")
+            yield {"policy": "full", "added_ms": asdict(bootstrap(added, "median")), "overhead": asdict(overhead)}
         for name in self.groups:
             yield {"group": name, **found[name]}
         for name, policy in self.policies.items():
@@ -142,7 +140,11 @@ class Rounds:
         """Returns medians over rounds."""
         base = [taken for each in rounds for taken in each.base]
         network = median(taken.network_ms / taken.loop_ms for taken in base)
+        call_ms = median(mean(taken.calls_ms) for taken in base)
         found: Figures = {self.base: {"step_ms": median(t.loop_ms for t in base) / STEPS, "network_share": network}}
+        found[self.base]["call_ms"] = call_ms
+        if self.base == "full":
+            found["full"]["speedup_over_bare"] = median(1 / each.others["bare"].speedup for each in rounds)
         shares = [saved_shares(each.others["sites"].turn.calls_ms, self.groups) for each in rounds]
         saved = {name: median(share[name] for share in shares) for name in self.groups}
         found |= {name: {"saved_share": share} for name, share in saved.items()}
@@ -151,6 +153,8 @@ class Rounds:
             allowed = allowed_speedup(network, saved, policy)
             found[name] = {"speedup": speedup, "allowed": allowed, "ratio": speedup / allowed}
             found[name]["call_speedup"] = median(each.others[name].call_speedup for each in rounds)
+            reuse_ms = [reuse_call_ms(each.others[name].turn.calls_ms, policy) for each in rounds]
+            found[name]["reuse_call_ms"] = median(reuse_ms)
         return found
 
     def memory(self) -> dict[str, Any]:
@@ -179,6 +183,17 @@ def saved_shares(calls_ms: Sequence[float], groups: Sequence[str]) -> dict[str, 
     period = len(groups) + 1
     full = mean(calls_ms[period::period])
     return {name: 1 - mean(calls_ms[k::period]) / full for k, name in enumerate(groups, start=1)}
+
+
+def reuse_call_ms(calls_ms: Sequence[float], policy: Policy) -> float:
+    """Returns what a network call took, on average, at the steps at which a policy reuses something.
+
+    Arguments:
+        calls_ms: What each call took in a run of the policy.
+        policy: The policy.
+    """
+    called = [step for step in policy.plan() if step.calls]
+    return mean(ms for step, ms in zip(called, calls_ms, strict=True) if step.reuses)
 
 
 def allowed_speedup(network: float, saved: Mapping[str, float], policy: Policy) -> float:
@@ -228,8 +243,10 @@ def measure(name: str, architecture: Architecture, mode: str, device: torch.devi
         taken.warm_up()
         taken.time(rounds)
         memory = [taken.memory()] if mode == "eager" else []
-    with opened(name, architecture.smaller or architecture, mode, device) as small:
-        added = small.added_ms(PAIRS * rounds)
+    added: list[float] = []
+    if taken.base == "bare":
+        with opened(name, architecture.smaller or architecture, mode, device) as small:
+            added = small.added_ms(PAIRS * rounds)
     return [{"model": name, "mode": mode, **row} for row in (*taken.rows(added), *memory)]
 
 
@@ -243,6 +260,9 @@ def main() -> None:
     given = parser.parse_args()
     device = torch.device(given.device)
     known = {**(FULL if device.type == "cuda" else REDUCED), **EMBEDDED}
+    for option, names, choices in (("models", given.models, known), ("modes", given.modes, MODES[device.type])):
+        if unknown := [name for name in names or () if name not in choices]:
+            parser.error(f"--{option}: on {device.type} there is no {', '.join(unknown)}; there are {', '.join(choices)}")
     path = RESULTS / f"runtime-{device.type}.json"
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.is_file() else []
     for name in given.models or known:

@@ -9,22 +9,28 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns a line per policy, and under it what the full policy costs and which share arrives at the median.
+    """Returns a line per policy, and under it what the full policy costs (or gains, with graphs) and which share arrives.
 
     Arguments:
         rows: As ``benchmarks.runtime`` writes them.
     """
     lines = [HEAD, *(_line(row) for row in rows if "ratio" in row)]
-    overheads = [row["overhead"]["value"] for row in rows if "overhead" in row]
-    ratios = [row["ratio"]["value"] for row in rows if "ratio" in row]
-    if overheads and ratios:
-        lines += [
-            "",
-            f"The full policy costs {100 * min(overheads):.1f} to {100 * max(overheads):.1f} % over the bare pipeline (median "
-            f"{100 * median(overheads):.1f} %); of the speed-up that site timings allow, {min(ratios):.3f} to "
-            f"{max(ratios):.3f} arrives (median {median(ratios):.3f}).",
-        ]
+    ratios, overheads = _values(rows, "ratio"), [100 * share for share in _values(rows, "overhead")]
+    if ratios:
+        lines += ["", f"Of the speed-up that site timings allow, {_range(ratios, 3)} arrives."]
+    if overheads:
+        lines.append(f"The full policy costs {_range(overheads, 1)} % over the bare pipeline.")
+    if gains := _values(rows, "speedup_over_bare"):
+        lines.append(f"With graphs the full policy is {_range(gains, 2)} times as fast as the bare pipeline.")
     return "\n".join(lines)
+
+
+def _values(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    return [row[name]["value"] for row in rows if name in row]
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    return f"{min(values):.{digits}f} to {max(values):.{digits}f} (median {median(values):.{digits}f})"
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.architectures import EMBEDDED, FULL, REDUCED
-from benchmarks.runtime import allowed_speedup, saved_shares, sites_policy
+from benchmarks.runtime import allowed_speedup, main, reuse_call_ms, saved_shares, sites_policy
 from benchmarks.runtime_table import table
 from benchmarks.turns import Figures, Round, Turn, paired, spread, watched_network
 from frdiff_tune import keyframe_policy
@@ -27,6 +27,19 @@ def test_shares_by_hand() -> None:
     """Steps take turns: all, without the first group, without the second."""
     calls_ms = (99.0, 6.0, 2.0, 9.0, 6.0, 4.0, 11.0)
     assert saved_shares(calls_ms, ["attention", "feed_forward"]) == {"attention": 0.4, "feed_forward": 0.7}
+
+
+def test_reuse_calls_by_hand() -> None:
+    """Of four steps the second and third reuse, the last calls no network."""
+    policy = keyframe_policy(tiny_dit(), 4, [0], mixing=(1, 1, 1, 0), groups=["attention"])
+    assert reuse_call_ms((9.0, 3.0, 5.0), policy) == 4.0
+
+
+def test_unknown_names_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["runtime", "--modes", "eager", "cuda_graphs"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--modes: on cpu there is no cuda_graphs; there are eager, compile" in capsys.readouterr().err
 
 
 def taken(loop_ms: float) -> Turn:
@@ -65,8 +78,11 @@ def test_table_by_hand() -> None:
     lines = table([full, policy]).splitlines()
     spread = "2.00 (1.90–2.10)"
     assert lines[2] == f"| m | eager | uniform 2 | {spread} | {spread} | 0.98 (0.97–0.99) | {spread} | 1.2 |"
-    assert lines[-1].startswith("The full policy costs 0.4 to 0.4 % over the bare pipeline")
-    assert "0.980 to 0.980 arrives" in lines[-1]
+    assert lines[-2] == "Of the speed-up that site timings allow, 0.980 to 0.980 (median 0.980) arrives."
+    assert lines[-1] == "The full policy costs 0.4 to 0.4 (median 0.4) % over the bare pipeline."
+    graphs = {"model": "m", "mode": "cuda_graphs", "policy": "full", "speedup_over_bare": even}
+    faster = "With graphs the full policy is 2.00 to 2.00 (median 2.00) times as fast as the bare pipeline."
+    assert table([graphs, policy]).splitlines()[-1] == faster
 
 
 @pytest.mark.parametrize("name", [*REDUCED, *EMBEDDED])
