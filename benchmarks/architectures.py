@@ -25,7 +25,8 @@ class Architecture:
         make: Makes it, on the processor, in float32.
         arguments: What it is called with on a device, in a dtype, besides the step count.
         groups: The groups of sites whose reuse is timed, those of the paper.
-        smaller: The same network on smaller pictures, where what a policy adds to a step stands out from a processor's noise.
+        smaller: The same class with few layers on small pictures, where what a policy adds to a step stands out from a
+            processor's noise.
     """
 
     make: Callable[[], Any]
@@ -153,48 +154,49 @@ FULL: Mapping[str, Architecture] = {
 }  # fmt: skip
 
 
-def _sd_like(size: int) -> Architecture:
-    return Architecture(
-        lambda: _stable_diffusion(
-            sample_size=size, block_out_channels=(32, 64, 96, 96), layers_per_block=1, cross_attention_dim=128,
-            attention_head_dim=1, **SD_BLOCKS,
-        ),
-        _text(77, 128),
-        UNET_GROUPS,
-    )  # fmt: skip
+ONE_LEVEL: dict[str, Any] = {
+    "block_out_channels": (32,), "down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("CrossAttnUpBlock2D",),
+}  # fmt: skip
 
 
-def _sdxl_like(size: int) -> Architecture:
-    return Architecture(
-        lambda: _sdxl(
-            sample_size=size, block_out_channels=(32, 64, 96), layers_per_block=1, transformer_layers_per_block=(1, 1, 3),
-            attention_head_dim=(1, 2, 3), cross_attention_dim=128, projection_class_embeddings_input_dim=6 * 256 + 64,
-            **XL_BLOCKS,
-        ),
-        _pooled(77, 128, 64, 8 * size, negative=True),
-        UNET_GROUPS,
-    )  # fmt: skip
+def _sd_like(size: int, **less: Any) -> Architecture:  # noqa: ANN401
+    config = {
+        "block_out_channels": (32, 64, 96, 96), "layers_per_block": 1, "cross_attention_dim": 128, "attention_head_dim": 1,
+        **SD_BLOCKS, **less,
+    }  # fmt: skip
+    return Architecture(lambda: _stable_diffusion(sample_size=size, **config), _text(77, 128), UNET_GROUPS)
 
 
-def _dit_like(size: int) -> Architecture:
-    return Architecture(
-        lambda: _dit(sample_size=size, num_layers=4, num_attention_heads=4, attention_head_dim=48), _classes, DIT_GROUPS
-    )
+def _sdxl_like(size: int, **less: Any) -> Architecture:  # noqa: ANN401
+    config = {
+        "block_out_channels": (32, 64, 96), "layers_per_block": 1, "transformer_layers_per_block": (1, 1, 3),
+        "attention_head_dim": (1, 2, 3), "cross_attention_dim": 128, "projection_class_embeddings_input_dim": 6 * 256 + 64,
+        **XL_BLOCKS, **less,
+    }  # fmt: skip
+    return Architecture(lambda: _sdxl(sample_size=size, **config), _pooled(77, 128, 64, 8 * size, negative=True), UNET_GROUPS)
 
 
-def _flux_like(size: int) -> Architecture:
-    return Architecture(
-        lambda: _flux(
-            joint_attention_dim=128, pooled_projection_dim=64, num_layers=1, num_single_layers=3, attention_head_dim=64,
-            num_attention_heads=4, axes_dims_rope=(16, 24, 24),
-        ),
-        _pooled(64, 128, 64, 8 * size, negative=False),
-        FLUX_GROUPS,
-    )  # fmt: skip
+def _dit_like(size: int, layers: int = 4) -> Architecture:
+    config = {"num_layers": layers, "num_attention_heads": 4, "attention_head_dim": 48}
+    return Architecture(lambda: _dit(sample_size=size, **config), _classes, DIT_GROUPS)
 
 
-MAKERS = {"sd-like": _sd_like, "sdxl-like": _sdxl_like, "dit-like": _dit_like, "flux-like": _flux_like}
-REDUCED: Mapping[str, Architecture] = {name: replace(make(24), smaller=make(8)) for name, make in MAKERS.items()}
+def _flux_like(size: int, single_layers: int = 3) -> Architecture:
+    config = {
+        "joint_attention_dim": 128, "pooled_projection_dim": 64, "num_layers": 1, "num_single_layers": single_layers,
+        "attention_head_dim": 64, "num_attention_heads": 4, "axes_dims_rope": (16, 24, 24),
+    }  # fmt: skip
+    return Architecture(lambda: _flux(**config), _pooled(64, 128, 64, 8 * size, negative=False), FLUX_GROUPS)
+
+
+REDUCED: Mapping[str, Architecture] = {
+    "sd-like": replace(_sd_like(24), smaller=_sd_like(8, **ONE_LEVEL)),
+    "sdxl-like": replace(
+        _sdxl_like(24), smaller=_sdxl_like(8, **ONE_LEVEL, transformer_layers_per_block=1, attention_head_dim=1)
+    ),
+    "dit-like": replace(_dit_like(24), smaller=_dit_like(8, layers=1)),
+    "flux-like": replace(_flux_like(24), smaller=_flux_like(8, single_layers=1)),
+}
 EMBEDDED: Mapping[str, Architecture] = {
     "demo:emoji": Architecture(lambda: load_pipeline("demo:emoji"), _fox, UNET_GROUPS),
     "demo:emoji-dit": Architecture(lambda: load_pipeline("demo:emoji-dit"), _classes, DIT_GROUPS),

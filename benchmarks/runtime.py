@@ -12,9 +12,10 @@ speed-up with
     allowed = 1 / (1 - n + n / T * sum_t [the network is called] (1 - sum of the shares that the reused groups save))
 
 where n is the network's share of the bare loop. All are medians over rounds, with intervals that hold 95 % of what follows
-when the rounds are drawn anew (bootstrap). What the full policy adds to a step does not grow with the picture; on the CPU it is
-timed on the same network with smaller pictures, in pairs, and stated as a share of the larger one's step. With graphs of the
-policy's own (cuda_graphs) the full policy stands in for the bare pipeline, and how much faster it is than that one is stated.
+when the rounds are drawn anew (bootstrap). What the full policy adds to a step grows neither with the picture nor with the
+network, as it patches no layer; on the CPU it is timed on few layers and small pictures, where it stands out from the noise, in
+pairs, and stated as a share of the whole network's step. With graphs of the policy's own (cuda_graphs) the full policy stands
+in for the bare pipeline, and how much faster it is than that one is stated.
 """
 
 import argparse
