@@ -190,11 +190,10 @@ def reuse_call_ms(calls_ms: Sequence[float], policy: Policy) -> float:
     """Returns what a network call took, on average, at the steps at which a policy reuses something.
 
     Arguments:
-        calls_ms: What each call took in a run of the policy.
+        calls_ms: What the pipeline waited at each step of a run of the policy, jumps included.
         policy: The policy.
     """
-    called = [step for step in policy.plan() if step.calls]
-    return mean(ms for step, ms in zip(called, calls_ms, strict=True) if step.reuses)
+    return mean(ms for step, ms in zip(policy.plan(), calls_ms, strict=True) if step.reuses)
 
 
 def allowed_speedup(network: float, saved: Mapping[str, float], policy: Policy) -> float:

@@ -32,7 +32,7 @@ def test_shares_by_hand() -> None:
 def test_reuse_calls_by_hand() -> None:
     """Of four steps the second and third reuse, the last calls no network."""
     policy = keyframe_policy(tiny_dit(), 4, [0], mixing=(1, 1, 1, 0), groups=["attention"])
-    assert reuse_call_ms((9.0, 3.0, 5.0), policy) == 4.0
+    assert reuse_call_ms((9.0, 3.0, 5.0, 0.1), policy) == 4.0
 
 
 def test_unknown_names_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
