@@ -1,7 +1,7 @@
 """A pipeline of the table, made, with what it gives without a policy."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ class Call:
         args: Its arguments.
         kwargs: Its named arguments.
         score: What it gave, with shape (batch, channels, ...).
-        flops: Floating-point operations of it, as torch counts them.
+        flops: Floating-point operations of it, as torch counts them; 0 where they were not counted.
     """
 
     component: str
@@ -70,7 +70,7 @@ class Call:
 
 
 @contextmanager
-def recorded(pipe: Any, step: Callable[[], int | None] = lambda: None) -> Iterator[list[Call]]:
+def recorded(pipe: Any, step: Callable[[], int | None] = lambda: None, flops: bool = False) -> Iterator[list[Call]]:
     """Records what is asked of a pipeline's networks, and what they answer.
 
     Entered before a policy is put on, it sees what the policy lets through; entered after, what the pipeline asks for.
@@ -81,10 +81,10 @@ def recorded(pipe: Any, step: Callable[[], int | None] = lambda: None) -> Iterat
         module, before, forward = denoiser.module, vars(denoiser.module).get("forward"), denoiser.module.forward
 
         def recording(*args: Any, d: Any = denoiser, forward: Any = forward, **kwargs: Any) -> Any:
-            with FlopCounterMode(display=False) as counter:
+            with FlopCounterMode(display=False) if flops else nullcontext() as counter:  # it takes as long as four calls
                 output = forward(*args, **kwargs)
             score = d.family.score(output).clone()
-            calls.append(Call(d.component, step(), args, kwargs, score, counter.get_total_flops()))
+            calls.append(Call(d.component, step(), args, kwargs, score, counter.get_total_flops() if counter else 0))
             return output
 
         object.__setattr__(module, "forward", recording)

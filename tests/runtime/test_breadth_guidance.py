@@ -115,12 +115,12 @@ def _joined(first: Any, second: Any) -> Any:
 @pytest.mark.parametrize("subject", GUIDED, indirect=True)
 def test_the_pair_computes_the_conditional_half_and_nothing_else(subject: Subject) -> None:
     policy = subject.policy([0, 2], groups=["guidance"])
-    with recorded(subject.pipe) as plain:
+    with recorded(subject.pipe, flops=True) as plain:
         subject.render()
         subject.render(None, 1)
     per_step = 2 if subject.row.guidance == "passes" else 1
     first, other = plain[:per_step], plain[subject.row.T * per_step :][:per_step]
-    with recorded(subject.pipe, lambda: applied.step) as calls, apply_policy(subject.pipe, policy) as applied:
+    with recorded(subject.pipe, lambda: applied.step, flops=True) as calls, apply_policy(subject.pipe, policy) as applied:
         subject.render(applied)
         reused = set(range(subject.row.T)) - {0, 2, *applied.trace.forced}
     conditional = _conditional(subject, first, other)
