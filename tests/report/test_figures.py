@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from frdiff_tune.report.front_figure import CHOSEN, FRONT, front_figure, save_figure
@@ -44,6 +46,19 @@ def test_front_is_a_staircase_of_its_points() -> None:
     axes = front_figure(POINTS, title="toy", reference_ms=1000.0).axes[0]
     stairs = next(line for line in axes.lines if line.get_drawstyle() == "steps-post")
     assert np.asarray(stairs.get_xdata()).tolist() == [300.0, 500.0, 1000.0] and stairs.get_color() == FRONT
+
+
+def test_label_of_the_chosen_leaves_its_mark_free() -> None:
+    """Also where the chosen one is nearly as fine as the reference, and so as low as its label."""
+    points = (POINTS[0], Point(3, SEARCHED, "", 300.0, 0.0015, 18, on_front=True))
+    figure = front_figure(points, title="toy", reference_ms=1000.0, chosen=3)
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[0]
+    label = next(text for text in axes.texts if "faster" in text.get_text())
+    box = Text.get_window_extent(label)
+    x, y = axes.transData.transform((300.0, 0.0015))
+    assert box.y0 < y < box.y1 and box.x1 < x - 15, "beside it"
+    assert label.get_text() == "trial 3\n3.33× faster\nLPIPS 0.0015"
 
 
 def test_many_families_have_different_looks() -> None:
