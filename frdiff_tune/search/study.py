@@ -14,7 +14,15 @@ from frdiff_tune.search.toml_file import read_toml
 
 BUDGET = ("search.trials", "search.minutes")
 """What a resumed study may change: how long it goes on."""
-ELSEWHERE = ("search.storage", "cases.held_out", "cases.held_out_count", "space.name")
+ELSEWHERE = (
+    "search.storage",
+    "cases.held_out",
+    "cases.held_out_count",
+    "space.name",
+    "measure.latency_interval",
+    "measure.latency_calls",
+    "measure.throughput_batch",
+)
 """What is no part of the question that trials answer: where they are kept, and what an export measures."""
 
 

@@ -81,6 +81,20 @@ class CasesSection(Section):
     quality_batch: Positive = 8
 
 
+class MeasureSection(Section):
+    """How surely an exported policy's figures are measured; a search does not depend on it.
+
+    Arguments:
+        latency_interval: Calls are timed until the speed-up's 95 % interval is this narrow: half its width over its value.
+        latency_calls: Timed calls of policy and reference each, at most; the file says when the interval stayed wider.
+        throughput_batch: Pictures per call at which pictures per second are measured too; absent: not measured.
+    """
+
+    latency_interval: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    latency_calls: Annotated[int, Field(ge=8)] = 64
+    throughput_batch: Positive | None = None
+
+
 class SpaceSection(Section):
     """Which search space: a shipped name, or the path of a space file."""
 
@@ -152,6 +166,7 @@ class StudyFile(Section):
     cases: CasesSection
     space: SpaceSection
     search: SearchSection
+    measure: MeasureSection = MeasureSection()
 
     @field_validator("call")
     @classmethod

@@ -28,6 +28,14 @@ def test_what_the_studies_of_the_embedded_models_ask() -> None:
     assert study.limits == (Limit("lpips", 0.05),)
 
 
+def test_how_surely_an_export_is_timed_is_no_part_of_the_question(tmp_path: Path) -> None:
+    path = tmp_path / "demo.toml"
+    path.write_text(f"{DEMO}\n[measure]\nlatency_interval = 0.01\nlatency_calls = 8\nthroughput_batch = 4\n", encoding="utf-8")
+    study = load_study(path)
+    assert study.file.measure.latency_interval == 0.01 and study.file.measure.throughput_batch == 4
+    assert study.definition == load_study("demo").definition
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -47,6 +55,7 @@ def test_what_the_studies_of_the_embedded_models_ask() -> None:
         ("trials = 40", 'trials = "80"', "`search.trials` is not right: .*integer, but got '80'"),
         ('source = "demo:emoji"', 'source = " "', "`model.source` must not be empty"),
         ('source = "demo:emoji"', "", "`model.source` must be given but is missing"),
+        ("[search]", "[measure]\nlatency_calls = 7\n[search]", "`measure.latency_calls` is not right: .* equal to 8, but got 7"),
         ("[search]", "[search", "must be TOML but"),
     ],
 )
