@@ -55,7 +55,11 @@ def test_how_surely_an_export_is_timed_is_no_part_of_the_question(tmp_path: Path
         ("trials = 40", 'trials = "80"', "`search.trials` is not right: .*integer, but got '80'"),
         ('source = "demo:emoji"', 'source = " "', "`model.source` must not be empty"),
         ('source = "demo:emoji"', "", "`model.source` must be given but is missing"),
-        ("[search]", "[measure]\nlatency_calls = 7\n[search]", "`measure.latency_calls` is not right: .* equal to 8, but got 7"),
+        (
+            "[search]",
+            "[measure]\nlatency_calls = 7\n[search]",
+            "`measure.latency_calls` is not right: .* equal to 8, but got 7",
+        ),
         ("[search]", "[search", "must be TOML but"),
     ],
 )
