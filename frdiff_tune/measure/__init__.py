@@ -16,6 +16,7 @@ from frdiff_tune.measure.profile import GroupProfile, profile
 from frdiff_tune.measure.recordings import recording
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.verification import verification, verify
+from frdiff_tune.measure.walk import Walk
 
 __all__ = [
     "FLIP",
@@ -30,6 +31,7 @@ __all__ = [
     "Pair",
     "Result",
     "Sample",
+    "Walk",
     "agreements",
     "blocks",
     "bootstrap",

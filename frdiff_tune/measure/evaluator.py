@@ -16,8 +16,9 @@ from frdiff_tune.measure.lpips import Lpips
 from frdiff_tune.measure.measurement import FLIP, Measurement
 from frdiff_tune.measure.picture import Pictures, checked_call, picture_size, render
 from frdiff_tune.measure.references import references
+from frdiff_tune.measure.walk import Walk
 from frdiff_tune.policy import Latency, Policy
-from frdiff_tune.runtime import Capture, full_policy
+from frdiff_tune.runtime import Capture
 
 REFERENCE_PAIRS = 3  # the full reference is long; candidates are timed against the anchor
 
@@ -36,14 +37,14 @@ class Evaluator:
         call: Arguments that are the same for all cases, such as ``guidance_scale``.
         batch: Pictures per call as the user makes it.
         quality_batch: Pictures per call for LPIPS.
-        anchor_steps: Steps of the anchor, a short full run.
+        anchor_steps: Steps that the anchor walks at least, a short full run.
         cache_dir: Where reference pictures are kept.
         flip: LPIPS above which a picture counts as flipped.
         device: Where LPIPS runs; None: the pipeline's device.
         timed_calls: Timed calls per policy, over all blocks; at least one.
 
     Raises:
-        MeasureError: If there are no cases or a number is too small.
+        MeasureError: If there are no cases, a number is too small, or cases walk different numbers of steps.
     """
 
     def __init__(
@@ -70,7 +71,10 @@ class Evaluator:
         self._metric_device = torch.device(device or self.device)
         self._folder, self._timed_calls = Path(cache_dir), timed_calls
         self._bench = Bench(pipe)
-        self._anchor = Contender(self._bench, full_policy(pipe, anchor_steps), anchor_steps)
+        walk = Walk(pipe, self.cases, self.call)
+        walk.check(steps)
+        anchor_steps = max(anchor_steps, walk.steps(anchor_steps))
+        self._anchor = Contender(self._bench, walk.full(anchor_steps), anchor_steps)
         self._reference = Contender(self._bench, None, steps)
         self._kept_open = False
         self._pictures: tuple[Pictures, ...] = ()

@@ -9,8 +9,9 @@ from frdiff_tune.measure.case import Case, blocks, call_arguments
 from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.latency import sample
 from frdiff_tune.measure.picture import checked_call
+from frdiff_tune.measure.walk import Walk
 
-SHORT, LONG = 2, 6  # steps of the two runs that a line is laid through
+SHORT, LONG = 2, 6  # steps that the two runs walk, at least, which a line is laid through
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,12 @@ def measure_pace(pipe: Any, cases: Sequence[Case], call: Mapping[str, Any] | Non
     block, given = blocks(cases, batch)[0], checked_call(call or {})
     chosen = [block[j % len(block)] for j in range(batch)]
     device = pipe_device(pipe)
-    times = {}
+    walk, times = Walk(pipe, chosen, given), {}
+    counts = [max(T, walk.steps(T)) for T in (SHORT, LONG)]
     with Bench(pipe) as bench:
-        for steps in (SHORT, SHORT, LONG):  # the first warms up
+        for steps in (counts[0], *counts):  # the first warms up
             run = Contender(bench, None, steps)
-            times[steps] = sample(run, {**given, **call_arguments(chosen)}, device).total_ms
-    step_ms = max((times[LONG] - times[SHORT]) / (LONG - SHORT), 0.0)
-    return Pace(step_ms, max(times[SHORT] - SHORT * step_ms, 0.0), batch)
+            times[walk.T(steps)] = sample(run, {**given, **call_arguments(chosen)}, device).total_ms
+    (short, first), (long, last) = times.items()
+    step_ms = max((last - first) / (long - short), 0.0)
+    return Pace(step_ms, max(first - short * step_ms, 0.0), batch)

@@ -10,10 +10,11 @@ from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.interval import Interval, bootstrap
 from frdiff_tune.measure.latency import Pair, time_interleaved, warm_up
 from frdiff_tune.measure.picture import checked_call
+from frdiff_tune.measure.walk import Walk
 from frdiff_tune.policy import Policy
-from frdiff_tune.runtime import default_groups, discover_sites, full_policy, keyframe_policy
+from frdiff_tune.runtime import default_groups, discover_sites, keyframe_policy
 
-STEPS = 6  # one computes, five reuse
+STEPS = 6  # that are walked at least: one computes, the others reuse
 PAIRS = 4
 
 
@@ -57,10 +58,12 @@ def profile(
         pairs: Timed pairs per group.
     """
     given, device = checked_call(call or {}), pipe_device(pipe)
+    walk = Walk(pipe, cases, given)
+    count = max(STEPS, walk.steps(STEPS))
     with Bench(pipe) as bench:
-        full = Contender(bench, full_policy(pipe, STEPS), STEPS)
+        full = Contender(bench, walk.full(count), count)
         policies = {
-            name: keyframe_policy(pipe, STEPS, keyframes=[0], mixing=1.0, groups=[name])
+            name: keyframe_policy(pipe, count, keyframes=[0], mixing=1.0, groups=[name], T=walk.T(count))
             for name in default_groups(pipe)
         }
 
@@ -69,7 +72,7 @@ def profile(
 
         warm_up(full, arguments, device)
         for name, policy in policies.items():
-            reuse = Contender(bench, policy, STEPS)
+            reuse = Contender(bench, policy, count)
             yield _profiled(pipe, name, policy, list(time_interleaved(full, reuse, arguments, range(pairs), device)))
 
 

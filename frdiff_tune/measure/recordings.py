@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from frdiff_tune.measure.case import Case, blocks, digest_of
 from frdiff_tune.measure.picture import quiet, render
 from frdiff_tune.measure.references import setting_of, stored
+from frdiff_tune.measure.walk import Walk
 from frdiff_tune.runtime import Recording, record
 from frdiff_tune.runtime.recording import ENTRIES
 
@@ -61,7 +62,8 @@ def _recorded(
     steps: int,
     call: Mapping[str, Any],
 ) -> "Kept":
-    with quiet(pipe), record(pipe, steps, groups) as records:
+    T = Walk(pipe, [case for part in parts for case in part], call).T(steps)
+    with quiet(pipe), record(pipe, steps, groups, T=T) as records:
         for part in parts:
             render(partial(pipe, num_inference_steps=steps), part, call)
     found = records.recording

@@ -12,7 +12,7 @@ from frdiff_tune.runtime.owner import calling_pipeline
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.solver import timesteps_of
-from frdiff_tune.runtime.times import nearest, number, place_of
+from frdiff_tune.runtime.times import nearest, number, place_of, stretch
 from frdiff_tune.runtime.variable import is_flow, noise_levels
 
 OnMismatch = Literal["error", "plain"]
@@ -65,12 +65,7 @@ class Clock:
             MismatchError: If they are not as many as the policy's, as with another img2img strength.
         """
         times, T = self.scheduler.timesteps.tolist(), self.run.policy.T
-        begin = getattr(self.scheduler, "begin_index", None)
-        begin = place_of(timestep, self.scheduler.timesteps) if begin is None else begin
-        if begin is None and timestep is not None:
-            begin = nearest(times, number(timestep), None if walked is None else len(times) - walked)
-        rest = len(times) - (begin or 0)
-        walked = rest if walked is None else min(walked, rest)
+        begin, walked = stretch(self.scheduler, timestep, walked)
         if walked != T:
             steps = self.run.policy.sampling.num_inference_steps
             self._refuse(
@@ -79,7 +74,7 @@ class Clock:
                 f"stretches it to this walk, unmeasured; or tune one for it."
             )
             return
-        self._start = len(times) - walked if begin is None else begin
+        self._start = begin
         self._times = times
         if self.run.policy.variable != "output":
             self.run.levels = noise_levels(self.scheduler, times)[self._start : self._start + T]

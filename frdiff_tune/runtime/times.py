@@ -27,3 +27,21 @@ def place_of(timestep: Any, timesteps: Any) -> int | None:  # noqa: ANN401
         return None
     place = timestep.storage_offset() - timesteps.storage_offset()
     return place if 0 <= place < len(timesteps) else None
+
+
+def stretch(scheduler: Any, timestep: Any, said: int | None) -> tuple[int, int]:  # noqa: ANN401
+    """Returns which of a scheduler's timesteps a call walks first, by index, and how many it walks.
+
+    Arguments:
+        scheduler: As the call has set it.
+        timestep: The scheduler's timestep of the first network call; None where the network is told another number.
+        said: How many the pipeline says that it walks; None where it does not say.
+    """
+    times = scheduler.timesteps.tolist()
+    begin = getattr(scheduler, "begin_index", None)
+    begin = place_of(timestep, scheduler.timesteps) if begin is None else begin
+    if begin is None and timestep is not None:
+        begin = nearest(times, number(timestep), None if said is None else len(times) - said)
+    rest = len(times) - (begin or 0)
+    walked = rest if said is None else min(said, rest)
+    return (len(times) - walked if begin is None else begin), walked
