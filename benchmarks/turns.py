@@ -13,7 +13,7 @@ import torch
 
 from frdiff_tune.measure.bench import Contender
 from frdiff_tune.measure.interval import LEVEL
-from frdiff_tune.measure.latency import sample
+from frdiff_tune.measure.stopwatch import sample
 from frdiff_tune.runtime import find_denoiser
 
 RESAMPLES = 500  # of rounds

@@ -7,7 +7,7 @@ from frdiff_tune.measure.evaluator import Evaluator
 from frdiff_tune.measure.fingerprint import weights_fingerprint
 from frdiff_tune.measure.hardware import capture_of, machine_digest, machine_info, pipe_device
 from frdiff_tune.measure.interval import Interval, bootstrap, share
-from frdiff_tune.measure.latency import Pair, Sample, latency_of, paired_ratio, time_interleaved, warm_up, watched_loop
+from frdiff_tune.measure.latency import Pair, Stopping, latency_of, paired_ratio, time_interleaved, warm_up
 from frdiff_tune.measure.lpips import Lpips
 from frdiff_tune.measure.measurement import FLIP, Measurement, Result, lpips_intervals, summarise
 from frdiff_tune.measure.pace import Pace, measure_pace
@@ -15,6 +15,8 @@ from frdiff_tune.measure.picture import picture_size, render
 from frdiff_tune.measure.profile import GroupProfile, profile
 from frdiff_tune.measure.recordings import recording
 from frdiff_tune.measure.references import references
+from frdiff_tune.measure.stopwatch import Sample, watched_loop
+from frdiff_tune.measure.timing import Timed, timing
 from frdiff_tune.measure.verification import verification, verify
 from frdiff_tune.measure.walk import Walk
 
@@ -31,6 +33,8 @@ __all__ = [
     "Pair",
     "Result",
     "Sample",
+    "Stopping",
+    "Timed",
     "Walk",
     "agreements",
     "blocks",
@@ -56,6 +60,7 @@ __all__ = [
     "share",
     "summarise",
     "time_interleaved",
+    "timing",
     "verification",
     "verify",
     "warm_up",

@@ -65,7 +65,7 @@ def bootstrap(samples: Samples, statistic: Statistic = "mean", *, seed: int = 0)
     Raises:
         MeasureError: If there is no sample or one is not finite.
     """
-    values = _checked(samples)
+    values = checked(samples)
     rng = np.random.default_rng(seed)
     resampled = _statistic(values[rng.integers(len(values), size=(RESAMPLES, len(values)))], statistic)
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -93,7 +93,12 @@ def share(hits: int, count: int) -> Interval:
     return Interval(p, min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p))
 
 
-def _checked(samples: Samples) -> NDArray[np.float64]:
+def checked(samples: Samples) -> NDArray[np.float64]:
+    """Returns samples as an array, with shape (n,).
+
+    Raises:
+        MeasureError: If there is no sample or one is not finite.
+    """
     values = np.asarray(samples, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0:
         raise MeasureError(f"`samples` must hold at least one value but got {len(values)}. Measure a case first.")

@@ -7,8 +7,8 @@ from typing import Any
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, blocks, call_arguments
 from frdiff_tune.measure.hardware import pipe_device
-from frdiff_tune.measure.latency import sample
 from frdiff_tune.measure.picture import checked_call
+from frdiff_tune.measure.stopwatch import sample
 from frdiff_tune.measure.walk import Walk
 
 SHORT, LONG = 2, 6  # steps that the two runs walk, at least, which a line is laid through

@@ -4,7 +4,6 @@ from frdiff_tune.policy.plan import StepPlan
 from frdiff_tune.policy.policy import SCHEMA_VERSION, Policy
 from frdiff_tune.policy.schema import json_schema
 from frdiff_tune.policy.sections import (
-    Latency,
     Machine,
     Measured,
     ModelInfo,
@@ -13,9 +12,13 @@ from frdiff_tune.policy.sections import (
     Sampling,
     SchedulerInfo,
 )
+from frdiff_tune.policy.timed import Conditions, Energy, Figure, Latency, Throughput
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Conditions",
+    "Energy",
+    "Figure",
     "Latency",
     "Machine",
     "Measured",
@@ -26,5 +29,6 @@ __all__ = [
     "Sampling",
     "SchedulerInfo",
     "StepPlan",
+    "Throughput",
     "json_schema",
 ]

@@ -30,7 +30,8 @@ from frdiff_tune.errors import PolicyError
 from frdiff_tune.policy import canonical, rules
 from frdiff_tune.policy.plan import StepPlan, make_plan
 from frdiff_tune.policy.resample import resampled
-from frdiff_tune.policy.sections import Machine, Measured, ModelInfo, Number, Provenance, Sampling, Section
+from frdiff_tune.policy.section import Number, Section
+from frdiff_tune.policy.sections import Machine, Measured, ModelInfo, Provenance, Sampling
 
 SCHEMA_VERSION: Literal[1] = 1
 Bits = Annotated[str, Field(pattern="^[01]*$")]

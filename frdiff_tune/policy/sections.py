@@ -3,16 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict
+from pydantic import Field, JsonValue, Strict
 
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Count = Annotated[int, Strict(), Field(ge=0)]
-
-
-class Section(BaseModel):
-    """A frozen part of a policy file; unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+from frdiff_tune.policy.section import Count, Number, Section
+from frdiff_tune.policy.timed import Conditions, Energy, Figure, Latency, Throughput
 
 
 class ModelInfo(Section):
@@ -58,16 +52,6 @@ class Sampling(Section):
     guidance: Literal["batch", "separate", "none"] | None = None
 
 
-class Latency(Section):
-    """Wall time of one pipeline call, in milliseconds: median with its 95 % interval over ``count`` runs."""
-
-    median_ms: Number
-    low_ms: Number
-    high_ms: Number
-    count: Count
-    samples_ms: tuple[Number, ...] | None = None
-
-
 class Quality(Section):
     """One quality figure with its 95 % interval over ``count`` pictures.
 
@@ -99,12 +83,21 @@ class Measured(Section):
         latency: Whole pipeline call under the policy.
         reference_latency: The bare pipeline at the reference's step count, interleaved with the former.
         loop_latency: The denoising loop alone, under the policy.
+        reference_loop_latency: The denoising loop alone, of the bare pipeline.
         speedup: Median of the paired ratios reference / policy.
         speedup_low: Lower end of its 95 % interval.
         speedup_high: Upper end of its 95 % interval.
+        loop_speedup: The same of the denoising loops.
+        latency_interval: Wanted half width of the speed-up's interval, over its value.
+        latency_interval_reached: Whether it became as narrow before the most timed calls were done.
+        first_call_ms: The first call under the policy, with what is done once: graphs recorded, code compiled.
+        throughput: Pictures per second at a batch of its own.
+        energy: Energy per picture; None where no GPU tells.
+        conditions: What went on beside the timed calls.
         quality: Quality figures against the reference pictures.
         cache_bytes: Bytes that the run's stored tensors hold at their most.
         peak_bytes: Peak device memory of a call; None where the device does not tell.
+        reference_peak_bytes: The same of the bare pipeline.
         cases: Digest of the cases.
         case_count: Number of cases.
         held_out: Whether the search never saw these cases.
@@ -114,12 +107,21 @@ class Measured(Section):
     latency: Latency
     reference_latency: Latency
     loop_latency: Latency | None = None
+    reference_loop_latency: Latency | None = None
     speedup: Number
     speedup_low: Number
     speedup_high: Number
+    loop_speedup: Figure | None = None
+    latency_interval: Number | None = None
+    latency_interval_reached: bool | None = None
+    first_call_ms: Number | None = None
+    throughput: Throughput | None = None
+    energy: Energy | None = None
+    conditions: Conditions | None = None
     quality: tuple[Quality, ...]
     cache_bytes: Count
     peak_bytes: Count | None = None
+    reference_peak_bytes: Count | None = None
     cases: str
     case_count: Count
     held_out: bool
@@ -127,15 +129,47 @@ class Measured(Section):
 
 
 class Machine(Section):
-    """The machine that a policy was measured on, and how the network was launched there; None where a value is unknown."""
+    """The machine that a policy was measured on, and how the network was launched there; None where a value is unknown.
+
+    Arguments:
+        device: The device's own name.
+        memory_bytes: The device's memory; the system's for a CPU.
+        compute_capability: Of an NVIDIA GPU, as ``9.0``.
+        clock_mhz: Highest clock of the GPU's multiprocessors, in MHz.
+        memory_clock_mhz: Highest clock of the GPU's memory, in MHz.
+        driver: Version of the GPU's driver.
+        torch: Version.
+        diffusers: Version.
+        cuda: Version that torch was built with.
+        cudnn: Version.
+        cpu: The processor's name.
+        cores: Threads that torch computes with on a CPU; else the system's processors.
+        attention: What computes attention: diffusers' processors and backend, and torch's kernels that may be chosen.
+        tf32: What may be computed with TF32's ten bits of mantissa: ``matmul``, ``conv``, both or nothing.
+        determinism: What was asked of torch: ``deterministic``, ``cudnn_deterministic``, ``cudnn_benchmark``.
+        dtype: Of the network's numbers.
+        batch: Pictures per call.
+        height: Of the pictures, in pixels.
+        width: Of the pictures, in pixels.
+        compile: How the user compiled the network.
+        capture: How the network was launched under the policy.
+    """
 
     device: str
+    memory_bytes: Count | None = None
+    compute_capability: str | None = None
+    clock_mhz: Count | None = None
+    memory_clock_mhz: Count | None = None
     driver: str | None = None
     torch: str
     diffusers: str
     cuda: str | None = None
+    cudnn: str | None = None
     cpu: str | None = None
     cores: Count | None = None
+    attention: str | None = None
+    tf32: tuple[str, ...] | None = None
+    determinism: tuple[str, ...] | None = None
     dtype: str
     batch: Count
     height: Count | None = None

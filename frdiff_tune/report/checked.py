@@ -114,13 +114,14 @@ def checking(policy: Policy, setting: Setting, pipe: Any) -> Generator[tuple[int
     """
     from frdiff_tune.measure import agreements, capture_of, cases_digest, verification
     from frdiff_tune.search import cache_folder, held_out_cases, machine_of
-    from frdiff_tune.search.setting import measuring
+    from frdiff_tune.search.setting import measuring, precision
 
     study, stated = _study(policy, setting), policy.measured
     seeds = 1 if stated is None else max(stated.case_count // study.file.cases.held_out_count, 1)
     cases = held_out_cases(study, pipe, seeds)
     capture = capture_of(policy, pipe)
-    measured = yield from verification(pipe, policy, cases, cache_dir=cache_folder(), capture=capture, **measuring(study))
+    options = measuring(study) | precision(study)
+    measured = yield from verification(pipe, policy, cases, cache_dir=cache_folder(), capture=capture, **options)
     machine = machine_of(study, pipe, capture)
     return Checked(
         policy=policy.replace(measured=measured, machine=machine),

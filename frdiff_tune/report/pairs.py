@@ -98,8 +98,8 @@ def pairs(
 
 
 def _draw(runner: Contender, case: Case, call: Mapping[str, Any]) -> Picture:
-    from frdiff_tune.measure.latency import HostClock
     from frdiff_tune.measure.picture import render
+    from frdiff_tune.measure.stopwatch import HostClock
 
     runner.ready()
     clock = HostClock(runner.bench.pipe.device)

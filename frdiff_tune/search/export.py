@@ -85,8 +85,9 @@ def exporting(
     pipe = setting.open_pipeline(study) if pipe is None else pipe
     cases = setting.held_out_cases(study, pipe, seeds)
     capture = point.trial.capture
+    options = setting.measuring(study) | setting.precision(study)
     measured = yield from verification(
-        pipe, point.policy, cases, cache_dir=setting.cache_folder(), capture=capture, **setting.measuring(study)
+        pipe, point.policy, cases, cache_dir=setting.cache_folder(), capture=capture, **options
     )
     limits, broken = limits_of(study, asked), broken_limits(study, asked, measured)
     if broken and not force:

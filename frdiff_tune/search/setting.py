@@ -133,6 +133,16 @@ def measuring(study: Study) -> dict[str, Any]:
     }
 
 
+def precision(study: Study) -> dict[str, Any]:
+    """Returns how surely an export is measured, on which no trial depends: arguments of ``verify``."""
+    wanted = study.file.measure
+    return {
+        "latency_interval": wanted.latency_interval,
+        "latency_calls": wanted.latency_calls,
+        "throughput_batch": wanted.throughput_batch,
+    }
+
+
 def machine_of(study: Study, pipe: Any, capture: Capture = "eager") -> Machine:  # noqa: ANN401
     """Returns the machine, with the batch and the resolution of the study's call, and how the network is launched."""
     height, width = picture_size(pipe, study.file.call.arguments)

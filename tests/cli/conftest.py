@@ -26,6 +26,8 @@ name = "stable-diffusion"
 [search]
 trials = {trials}
 storage = "sqlite:///{storage}"
+[measure]
+latency_calls = 8
 """
 
 Run = Callable[..., Result]

@@ -8,7 +8,8 @@ from diffusers import DDIMScheduler
 
 from frdiff_tune.measure import Interval, latency_of, paired_ratio, time_interleaved, warm_up, watched_loop
 from frdiff_tune.measure.bench import Bench, Contender
-from frdiff_tune.measure.latency import MOST_WARMUPS, HostClock, sample
+from frdiff_tune.measure.latency import MOST_WARMUPS, Stopping, WarmUp, half_width
+from frdiff_tune.measure.stopwatch import HostClock, clock_of, sample
 from frdiff_tune.runtime import keyframe_policy
 from tests.tiny import tiny_sd
 
@@ -81,8 +82,25 @@ def test_real_calls_under_a_policy_and_bare() -> None:
     assert pipe.scheduler is before and "step" not in vars(before) and "forward" not in vars(pipe.unet)
 
 
+def test_a_device_without_events_is_timed_by_the_host() -> None:
+    assert isinstance(clock_of(CPU), HostClock) and isinstance(clock_of(torch.device("meta")), HostClock)
+
+
 def test_warm_up_ends() -> None:
-    assert 3 <= warm_up(Toy("a", []), lambda i: {"i": i}, CPU) <= MOST_WARMUPS
+    done = warm_up(Toy("a", []), lambda i: {"i": i}, CPU)
+    assert done.settled or len(done.times_ms) == 1 + MOST_WARMUPS
+
+
+def test_the_first_call_does_not_count_as_agreeing() -> None:
+    assert not WarmUp((1.0, 1.0, 1.0)).settled and WarmUp((90.0, 1.0, 1.04, 1.02)).settled
+    assert not WarmUp((1.0, 1.0, 1.0, 1.06)).settled
+
+
+def test_looks_are_rare_and_end_at_the_limit() -> None:
+    assert list(Stopping(most=64).looks()) == [16, 24, 32, 48, 64]
+    assert list(Stopping(most=20).looks()) == [16, 20] and list(Stopping(most=8).looks()) == [8]
+    assert half_width(Interval(2.0, 1.9, 2.2)) == pytest.approx(0.075)
+    assert Stopping(0.08).reached(Interval(2.0, 1.9, 2.2)) and not Stopping(0.07).reached(Interval(2.0, 1.9, 2.2))
 
 
 def test_figures_by_hand() -> None:

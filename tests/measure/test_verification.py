@@ -45,7 +45,7 @@ def test_full_policy_beside_the_bare_pipeline(tmp_path: Path) -> None:
     pipe: Any = tiny_dit()
     scheduler = pipe.scheduler
     measured = verify(
-        pipe, full_policy(pipe, 4), CASES, steps=4, cache_dir=tmp_path, quality_batch=2, timed_calls=3, held_out=False
+        pipe, full_policy(pipe, 4), CASES, steps=4, cache_dir=tmp_path, quality_batch=2, latency_calls=3, held_out=False
     )
     assert [row.statistic for row in measured.quality] == ["mean", "median", "p90", "flips"]
     assert all((row.value, row.count) == (0.0, 3) for row in measured.quality)
@@ -60,9 +60,9 @@ def test_full_policy_beside_the_bare_pipeline(tmp_path: Path) -> None:
 def test_progress_and_figures_of_jumps(tmp_path: Path) -> None:
     pipe: Any = tiny_dit()
     policy = keyframe_policy(pipe, 4, [0, 2], mixing=0.0)
-    run = verification(pipe, policy, CASES, steps=4, cache_dir=tmp_path, quality_batch=2, timed_calls=2)
-    assert list(run) == [(4, 8), (6, 8), (7, 8), (8, 8)]
-    measured = verify(pipe, policy, CASES, steps=4, cache_dir=tmp_path, quality_batch=2, timed_calls=2)
+    run = verification(pipe, policy, CASES, steps=4, cache_dir=tmp_path, quality_batch=2, latency_calls=2)
+    assert list(run) == [(1, 8), (2, 8), (6, 8), (8, 8)]
+    measured = verify(pipe, policy, CASES, steps=4, cache_dir=tmp_path, quality_batch=2, latency_calls=2)
     assert measured.quality[0].value > 0 and measured.cache_bytes > 0
     assert policy.model_copy(update={"measured": measured}).digest == policy.digest
 

@@ -6,7 +6,7 @@ import pytest
 
 from frdiff_tune.errors import PolicyError
 from frdiff_tune.policy import Measured, Provenance
-from frdiff_tune.policy.sections import Latency
+from frdiff_tune.policy.timed import Latency
 from tests.policy.toy import toy_policy
 
 NAN = float("nan")

@@ -77,6 +77,7 @@ def study_at(folder: Path, name: str = "demo", **search: Any) -> Study:  # noqa:
         update={
             "search": study.file.search.model_copy(update={"storage": storage, "minutes": None, **search}),
             "cases": study.file.cases.model_copy(update={**counts, **(files if name == "demo-dit" else {})}),
+            "measure": study.file.measure.model_copy(update={"latency_calls": 8}),
         }
     )
     return replace(study, file=file, space=small(study.space))
