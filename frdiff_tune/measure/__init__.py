@@ -4,12 +4,13 @@ from frdiff_tune.measure.agreement import Agreement, agreements, holds
 from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of
 from frdiff_tune.measure.case_file import load_cases
 from frdiff_tune.measure.evaluator import Evaluator
+from frdiff_tune.measure.figure import STATISTICS, Figure, figure_names, figures
 from frdiff_tune.measure.fingerprint import weights_fingerprint
 from frdiff_tune.measure.hardware import capture_of, machine_digest, machine_info, pipe_device
 from frdiff_tune.measure.interval import Interval, bootstrap, share
 from frdiff_tune.measure.latency import Pair, Stopping, latency_of, paired_ratio, time_interleaved, warm_up
-from frdiff_tune.measure.lpips import Lpips
-from frdiff_tune.measure.measurement import FLIP, Measurement, Result, lpips_intervals, summarise
+from frdiff_tune.measure.measurement import Measurement, Result, summarise
+from frdiff_tune.measure.metrics import PAIRED, Lpips, Paired
 from frdiff_tune.measure.pace import Pace, measure_pace
 from frdiff_tune.measure.picture import picture_size, render
 from frdiff_tune.measure.profile import GroupProfile, profile
@@ -21,16 +22,19 @@ from frdiff_tune.measure.verification import verification, verify
 from frdiff_tune.measure.walk import Walk
 
 __all__ = [
-    "FLIP",
+    "PAIRED",
+    "STATISTICS",
     "Agreement",
     "Case",
     "Evaluator",
+    "Figure",
     "GroupProfile",
     "Interval",
     "Lpips",
     "Measurement",
     "Pace",
     "Pair",
+    "Paired",
     "Result",
     "Sample",
     "Stopping",
@@ -43,10 +47,11 @@ __all__ = [
     "capture_of",
     "cases_digest",
     "digest_of",
+    "figure_names",
+    "figures",
     "holds",
     "latency_of",
     "load_cases",
-    "lpips_intervals",
     "machine_digest",
     "machine_info",
     "measure_pace",

@@ -12,8 +12,8 @@ from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, blocks, call_arguments
 from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.latency import Pair, latency_of, paired_ratio, time_interleaved, warm_up
-from frdiff_tune.measure.lpips import Lpips
-from frdiff_tune.measure.measurement import FLIP, Measurement
+from frdiff_tune.measure.measurement import Measurement
+from frdiff_tune.measure.metrics import Lpips
 from frdiff_tune.measure.picture import Pictures, checked_call, picture_size, render
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.walk import Walk
@@ -39,7 +39,6 @@ class Evaluator:
         quality_batch: Pictures per call for LPIPS.
         anchor_steps: Steps that the anchor walks at least, a short full run.
         cache_dir: Where reference pictures are kept.
-        flip: LPIPS above which a picture counts as flipped.
         device: Where LPIPS runs; None: the pipeline's device.
         timed_calls: Timed calls per policy, over all blocks; at least one.
 
@@ -58,13 +57,12 @@ class Evaluator:
         batch: int = 1,
         quality_batch: int = 8,
         anchor_steps: int = 5,
-        flip: float = FLIP,
         device: torch.device | str | None = None,
         timed_calls: int = 4,
     ) -> None:
         numbers = {"steps": steps, "batch": batch, "quality_batch": quality_batch, "anchor_steps": anchor_steps}
         check_numbers(cases, numbers | {"timed_calls": timed_calls})
-        self.pipe, self.cases, self.flip, self.batch = pipe, tuple(cases), flip, batch
+        self.pipe, self.cases, self.batch = pipe, tuple(cases), batch
         self.call = checked_call(call or {})
         self.blocks = blocks(self.cases, quality_batch)
         self.device = pipe_device(pipe)
@@ -170,7 +168,7 @@ class Evaluator:
         pairs = list(self._timed_pairs(candidate, b, self._indices(b)))
         return Measurement(
             cases=tuple(case.digest for case in block),
-            lpips=distances,
+            values={"lpips": distances},
             latency_ms=tuple(pair.first.total_ms for pair in pairs),
             anchor_ms=tuple(pair.second.total_ms for pair in pairs),
             loop_ms=tuple(pair.first.loop_ms for pair in pairs),

@@ -9,10 +9,9 @@ import torch
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, blocks, cases_digest
 from frdiff_tune.measure.evaluator import check_numbers
+from frdiff_tune.measure.figure import STATISTICS, Figure
 from frdiff_tune.measure.hardware import pipe_device
-from frdiff_tune.measure.interval import Interval
-from frdiff_tune.measure.lpips import Lpips
-from frdiff_tune.measure.measurement import FLIP, lpips_intervals
+from frdiff_tune.measure.metrics import PAIRED, Lpips
 from frdiff_tune.measure.picture import checked_call, render
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.timing import Timed, timing
@@ -42,7 +41,6 @@ def verification(
     call: Mapping[str, Any] | None = None,
     batch: int = 1,
     quality_batch: int = 8,
-    flip: float = FLIP,
     latency_interval: float = 0.02,
     latency_calls: int = 64,
     throughput_batch: int | None = None,
@@ -61,7 +59,6 @@ def verification(
         call: Arguments that are the same for all cases.
         batch: Pictures per timed call.
         quality_batch: Pictures per call for LPIPS.
-        flip: LPIPS above which a picture counts as flipped.
         latency_interval: Wanted half width of the speed-up's 95 % interval, over its value.
         latency_calls: Timed calls of each, at most.
         throughput_batch: Pictures per call at which pictures per second are measured too; None: not measured.
@@ -104,7 +101,7 @@ def verification(
             bench.use(None)
             yield most + 2 * len(distances), total
     return Measured(
-        quality=_quality(distances, flip),
+        quality=qualities("lpips", distances),
         cases=cases_digest(cases),
         case_count=len(cases),
         held_out=held_out,
@@ -121,25 +118,25 @@ def _counted(run: Generator[int, None, Timed], total: int) -> Generator[Progress
             return done.value  # type: ignore[no-any-return]
 
 
-def _quality(distances: Sequence[float], flip: float) -> tuple[Quality, ...]:
-    mean, median, p90, flips = lpips_intervals(distances, flip)
-    count = len(distances)
-    return (
-        _row("mean", mean, count),
-        _row("median", median, count),
-        _row("p90", p90, count),
-        _row("flips", flips, count, flip),
-    )
+def qualities(metric: str, values: Sequence[float]) -> tuple[Quality, ...]:
+    """Returns every figure of a metric as a policy file states it.
+
+    Arguments:
+        metric: One of ``PAIRED``.
+        values: One value per picture.
+    """
+    return tuple(_row(Figure(metric, statistic), values) for statistic in STATISTICS)
 
 
-def _row(statistic: Any, figure: Interval, count: int, threshold: float | None = None) -> Quality:  # noqa: ANN401
+def _row(figure: Figure, values: Sequence[float]) -> Quality:
+    found = figure.of(values)
     return Quality(
-        metric="lpips",
-        unit="1",
-        statistic=statistic,
-        value=figure.value,
-        low=figure.low,
-        high=figure.high,
-        count=count,
-        threshold=threshold,
+        metric=figure.metric,
+        unit=figure.unit,
+        statistic=figure.statistic,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        count=len(values),
+        threshold=PAIRED[figure.metric].flip if figure.statistic == "flips" else None,
     )

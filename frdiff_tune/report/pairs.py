@@ -83,7 +83,7 @@ def pairs(
     """
     from frdiff_tune.measure.bench import Bench, Contender
     from frdiff_tune.measure.hardware import capture_of
-    from frdiff_tune.measure.lpips import Lpips
+    from frdiff_tune.measure.metrics import Lpips
 
     distance = Lpips(pipe.device)
     with Bench(pipe) as bench:

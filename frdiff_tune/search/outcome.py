@@ -6,12 +6,11 @@ from typing import Any, Self
 
 from optuna.trial import FrozenTrial
 
-from frdiff_tune.measure import Interval, Result
+from frdiff_tune.measure import Interval, Result, figure_names
 from frdiff_tune.runtime import Capture
 
 SEARCHED = "searched"
 """The family of what the sampler proposed."""
-STATISTICS = ("lpips", "lpips_median", "lpips_p90", "flips")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,7 @@ class TrialOutcome:
         nfe: Steps that call the network.
         latency_ms: Wall time of one call, in milliseconds, with its 95 % interval.
         speedup: The reference's latency over this one's, with its interval.
-        lpips: Mean LPIPS against the reference.
-        lpips_median: Median of LPIPS.
-        lpips_p90: 90th percentile of LPIPS.
-        flips: Share of pictures that became another composition.
+        figures: Quality figures by name, as ``lpips_p90``, each with its interval.
         count: Pictures compared.
         cache_bytes: Bytes that a run stored at its most.
         params: The trial's parameters.
@@ -42,10 +38,7 @@ class TrialOutcome:
     nfe: int
     latency_ms: Interval
     speedup: Interval
-    lpips: Interval
-    lpips_median: Interval
-    lpips_p90: Interval
-    flips: Interval
+    figures: Mapping[str, Interval]
     count: int
     cache_bytes: int
     params: Mapping[str, Any]
@@ -57,18 +50,24 @@ class TrialOutcome:
         """Whether it is a policy that people use today, not one of ours."""
         return self.family.startswith("known: ")
 
-    def statistic(self, name: str) -> Interval:
-        """Returns a figure by the name that a limit gives it."""
-        figure: Interval = getattr(self, name)
-        return figure
+    @property
+    def lpips(self) -> Interval:
+        """Mean LPIPS against the reference."""
+        return self.figures["lpips"]
+
+    def figure(self, name: str) -> Interval:
+        """Returns a figure by the name that an objective or a limit gives it."""
+        return self.latency_ms if name == "latency_ms" else self.figures[name]
 
     @classmethod
     def read(cls, trial: FrozenTrial) -> Self:
         """Returns the outcome of a finished trial, from its attributes."""
         kept = trial.user_attrs
-        figures = {name: Interval(*kept[name]) for name in ("latency_ms", "speedup", *STATISTICS)}
         return cls(
             number=trial.number,
+            latency_ms=Interval(*kept["latency_ms"]),
+            speedup=Interval(*kept["speedup"]),
+            figures={name: Interval(*kept[name]) for name in figure_names() if name in kept},
             family=kept.get("family", SEARCHED),
             digest=kept["digest"],
             nfe=kept["nfe"],
@@ -77,7 +76,6 @@ class TrialOutcome:
             params=trial.params,
             capture=what(trial)[1],
             duplicate_of=kept.get("duplicate_of"),
-            **figures,
         )
 
 
@@ -107,10 +105,7 @@ def attributes(result: Result, digest: str, capture: Capture, reference_ms: floa
     figures = {
         "latency_ms": time,
         "speedup": Interval(reference_ms / time.value, reference_ms / time.high, reference_ms / time.low),
-        "lpips": result.lpips_mean,
-        "lpips_median": result.lpips_median,
-        "lpips_p90": result.lpips_p90,
-        "flips": result.flips,
+        **result.figures,
     }
     plain = {"digest": digest, "capture": capture, "nfe": result.nfe, "count": result.count, "cache_bytes": result.cache_bytes}
     return {**plain, **{name: list(asdict(figure).values()) for name, figure in figures.items()}}

@@ -91,7 +91,7 @@ def front(study: Study) -> Front:
 def _point(study: Study, outcome: TrialOutcome, ledger: Ledger, on_front: bool) -> Point:
     policy = ledger.policy(outcome.digest)
     assert policy is not None, "a policy is kept before it is measured"
-    within = all(outcome.statistic(limit.name).value <= limit.bound for limit in study.limits)
+    within = all(outcome.figure(limit.name).value <= limit.bound for limit in study.limits)
     return Point(trial=outcome, policy=policy, on_front=on_front, within_limits=within)
 
 

@@ -50,8 +50,8 @@ def test_full_policy_is_at_zero_and_jumps_are_not(make: Any, tmp_path: Path) -> 
         again = list(measure(full_policy(pipe, STEPS)))
         assert not restored(pipe, scheduler)
     assert restored(pipe, scheduler)
-    assert [block.lpips for block in full] == [(0.0, 0.0), (0.0,)] == [block.lpips for block in again]
-    assert all(distance > 0 for block in jumps for distance in block.lpips)
+    assert [block.values["lpips"] for block in full] == [(0.0, 0.0), (0.0,)] == [block.values["lpips"] for block in again]
+    assert all(distance > 0 for block in jumps for distance in block.values["lpips"])
     assert [block.cases for block in full] == [tuple(c.digest for c in part) for part in measure.blocks]
     assert [len(block.latency_ms) for block in full] == [2, 1]
     assert full[0].nfe == STEPS and jumps[0].nfe == 2
@@ -135,15 +135,15 @@ def test_bad_arguments(tmp_path: Path) -> None:
 
 
 def test_summary_by_hand() -> None:
-    first = Measurement(("a", "b"), (0.0, 0.2), (10.0, 12.0), (5.0, 6.0), (9.0, 11.0), 64, 3)
-    second = Measurement(("c",), (0.1,), (6.0,), (2.0,), (5.0,), 32, 3)
-    result = summarise([first, second], anchor_ms=4.0, flip=0.15)
+    first = Measurement(("a", "b"), {"lpips": (0.0, 0.2)}, (10.0, 12.0), (5.0, 6.0), (9.0, 11.0), 64, 3)
+    second = Measurement(("c",), {"lpips": (0.1,)}, (6.0,), (2.0,), (5.0,), 32, 3)
+    result = summarise([first, second], anchor_ms=4.0)
     assert result.latency_ms.value == 8.0  # ratios 2, 2, 3
-    assert result.lpips_mean.value == pytest.approx(0.1)
-    assert result.lpips_median.value == 0.1
-    assert result.statistic("p90").value == pytest.approx(0.18)
-    assert result.flips.value == pytest.approx(1 / 3)
-    assert (result.count, result.timed, result.cache_bytes, result.nfe, result.threshold) == (3, 3, 64, 3, 0.15)
+    assert result.figures["lpips"].value == pytest.approx(0.1)
+    assert result.figures["lpips_median"].value == 0.1
+    assert result.figures["lpips_p90"].value == pytest.approx(0.18)
+    assert result.figures["flips"].value == pytest.approx(2 / 3)
+    assert (result.count, result.timed, result.cache_bytes, result.nfe) == (3, 3, 64, 3)
     with pytest.raises(MeasureError, match="at least one block"):
         summarise([], anchor_ms=4.0)
 
@@ -157,6 +157,6 @@ def test_a_policy_may_be_launched_in_another_way(tmp_path: Path) -> None:
         plain, compiled = ([*measure(policy, 0, capture)] for capture in ways)
     assert [len(block.latency_ms) for block in plain] == [len(block.latency_ms) for block in compiled]
     for one, other in zip(plain, compiled, strict=True):
-        assert other.lpips == pytest.approx(one.lpips, abs=1e-3)
+        assert other.values["lpips"] == pytest.approx(one.values["lpips"], abs=1e-3)
     assert pipe.transformer._compiled_call_impl is None
     assert not any(module._compiled_call_impl for module in pipe.transformer.modules())

@@ -49,7 +49,7 @@ class Recorded:
             block = self.cases[b * BLOCK : (b + 1) * BLOCK]
             yield Measurement(
                 cases=tuple(case.digest for case in block),
-                lpips=tuple(damage(policy) * (1 + 0.1 * i) for i in range(BLOCK)),
+                values={"lpips": tuple(damage(policy) * (1 + 0.1 * i) for i in range(BLOCK))},
                 latency_ms=(5 + 2.0 * policy.nfe * faster,),
                 anchor_ms=(10.0,),
                 loop_ms=(2.0 * policy.nfe,),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from frdiff_tune.demo import alexnet_weights
 from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure.metrics._base import Paired
 from frdiff_tune.measure.picture import Pictures
 
 SMALLEST_SIDE = 128  # px; AlexNet's strides leave LPIPS almost blind below about 64
@@ -21,7 +22,7 @@ CHUNK = 16  # pictures per network call
 HUB_FILE = "alexnet-owt-7be5be79.pth"  # torchvision's name for its AlexNet
 
 
-class Lpips:
+class Lpips(Paired):
     """The distance of two pictures: 0 for equal ones, about 0.05 where the composition has changed.
 
     The backbone is the embedded copy of AlexNet's features. Where the torch hub cache holds torchvision's own file,
@@ -33,6 +34,11 @@ class Lpips:
     Raises:
         MeasureError: If the backbone's weights cannot be read.
     """
+
+    name = "lpips"
+    unit = "1"
+    better = "lower"
+    flip = 0.05
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)

@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 from frdiff_tune.demo import alexnet_weights
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure import Lpips
-from frdiff_tune.measure.lpips import HUB_FILE, backbone
+from frdiff_tune.measure.metrics.lpips import HUB_FILE, backbone
 
-REFERENCE = Path(__file__).parents[1] / "data" / "lpips_reference.safetensors"
+REFERENCE = Path(__file__).parents[2] / "data" / "lpips_reference.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,6 @@ def test_torchvision_s_own_file_is_preferred(tmp_path: Path, monkeypatch: pytest
 
 
 def test_missing_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("frdiff_tune.measure.lpips.alexnet_weights", lambda: tmp_path / "none.safetensors")
+    monkeypatch.setattr("frdiff_tune.measure.metrics.lpips.alexnet_weights", lambda: tmp_path / "none.safetensors")
     with pytest.raises(MeasureError, match="must find its backbone"):
         backbone()
