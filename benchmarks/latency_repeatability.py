@@ -3,7 +3,7 @@
 Two questions about one policy, beside the bare pipeline of as many steps:
 
 1. A long series of interleaved pairs is recorded once. Measurements are drawn from it, each a stretch that begins somewhere and
-   goes on until the rule of `frdiff_tune.measure` says stop. In how many of their 95 % intervals lies the value of the whole series?
+   goes on until the rule of `frdiff_tune.measure` says stop. In how many of their 95 % intervals lies the value of the whole?
 2. Measurements are made live, each warmed up anew, while another process keeps one core busy half of the time. By how much does
    the largest speed-up exceed the smallest?
 
