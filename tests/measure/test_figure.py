@@ -2,7 +2,7 @@ import pytest
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure import Figure, Interval, figure_names, figures
-from frdiff_tune.measure.metrics import PAIRED
+from frdiff_tune.measure.metrics import PAIRED, Lpips
 
 
 @pytest.mark.parametrize("name", figure_names())
@@ -31,8 +31,11 @@ def test_figures_by_hand() -> None:
 
 
 def test_where_higher_is_better_the_tail_is_the_low_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Likeness(PAIRED["lpips"]):  # type: ignore[misc]
-        name, unit, better, flip = "likeness", "dB", "higher", 15.0
+    class Likeness(Lpips):
+        name = "likeness"
+        unit = "dB"
+        better = "higher"
+        flip = 15.0
 
     monkeypatch.setitem(PAIRED, "likeness", Likeness)
     values = [10.0, 20.0, 30.0, 40.0, 50.0]
