@@ -7,14 +7,14 @@ References:
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from frdiff_tune.demo import alexnet_weights
 from frdiff_tune.errors import MeasureError
-from frdiff_tune.measure.metrics._base import Paired
+from frdiff_tune.measure.metrics._base import Better, Paired
 from frdiff_tune.measure.picture import Pictures
 
 SMALLEST_SIDE = 128  # px; AlexNet's strides leave LPIPS almost blind below about 64
@@ -37,7 +37,7 @@ class Lpips(Paired):
 
     name = "lpips"
     unit = "1"
-    better = "lower"
+    better: ClassVar[Better] = "lower"
     flip = 0.05
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
