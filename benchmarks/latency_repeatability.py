@@ -38,13 +38,14 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def half_a_core() -> Iterator[None]:
-    """Keeps one core busy half of the time, in another process, until the block ends."""
+def half_a_core() -> Iterator[int]:
+    """Keeps one core busy half of the time, in another process, until the block ends; yields that process's number."""
     stop = multiprocessing.get_context("spawn").Event()
     process = multiprocessing.get_context("spawn").Process(target=_load, args=(stop,), daemon=True)
     process.start()
+    assert process.pid is not None, "it is started"
     try:
-        yield
+        yield process.pid
     finally:
         stop.set()
         process.join(10)
