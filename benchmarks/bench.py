@@ -10,17 +10,17 @@ from typing import Any
 
 from frdiff_tune.measure import (
     Case,
+    Drawn,
     Lpips,
     blocks,
     call_arguments,
     cases_digest,
+    draw,
     pipe_device,
-    render,
     time_interleaved,
     warm_up,
 )
 from frdiff_tune.measure.bench import Bench, Contender
-from frdiff_tune.measure.picture import Pictures
 from frdiff_tune.measure.references import references
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import full_policy
@@ -81,7 +81,7 @@ class CaseBench:
         self.kept: dict[str, list[float]] = dict(self._read())
 
     @cached_property
-    def pictures(self) -> list[Pictures]:
+    def pictures(self) -> list[Drawn]:
         """The reference pictures, block by block."""
         return list(references(self.bench, self.parts, self.steps, self.call, cache_folder()))
 
@@ -102,7 +102,7 @@ class CaseBench:
         for b, block in enumerate(self.parts[:parts]):
             key = f"lpips {policy.digest} {b}"
             if key not in self.kept:
-                self._keep(key, list(self.lpips(render(candidate, block, self.call), self.pictures[b])))
+                self._keep(key, list(self.lpips(draw(candidate, block, self.call), self.pictures[b])))
             found += self.kept[key]
         return tuple(found)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.record import heading, run, shown
 from frdiff_tune import apply_policy, keyframe_policy
-from frdiff_tune.measure import Lpips, blocks, pipe_device, references, render
+from frdiff_tune.measure import Drawn, Lpips, blocks, pipe_device, references, render
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.runtime import find_denoiser
 from frdiff_tune.runtime.storage import NARROW
@@ -42,10 +42,10 @@ def _rows(study: Study, pipe: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
         with apply_policy(pipe, policy, cache_dtype=dtype) as applied:
             drawn = [render(applied, block, settings["call"]) for block in parts]
             distances = [
-                value for pictures, reference in zip(drawn, wanted, strict=True) for value in lpips(pictures, reference)
+                value for pictures, reference in zip(drawn, wanted, strict=True) for value in lpips(Drawn(pictures), reference)
             ]
             own = own or drawn
-            moved = [value for pictures, plain in zip(drawn, own, strict=True) for value in lpips(pictures, plain)]
+            moved = [each for ours, plain in zip(drawn, own, strict=True) for each in lpips(Drawn(ours), Drawn(plain))]
             row = {
                 "cache_dtype": dtype or str(find_denoiser(pipe).module.dtype).removeprefix("torch."),
                 "cache_mib": applied.cache_bytes / 2**20,

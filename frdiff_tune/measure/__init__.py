@@ -3,6 +3,7 @@
 from frdiff_tune.measure.agreement import Agreement, agreements, holds
 from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of
 from frdiff_tune.measure.case_file import load_cases
+from frdiff_tune.measure.drawn import Drawn, draw
 from frdiff_tune.measure.evaluator import Evaluator
 from frdiff_tune.measure.figure import STATISTICS, Figure, figure_names, figures
 from frdiff_tune.measure.fingerprint import weights_fingerprint
@@ -26,6 +27,7 @@ __all__ = [
     "STATISTICS",
     "Agreement",
     "Case",
+    "Drawn",
     "Evaluator",
     "Figure",
     "GroupProfile",
@@ -47,6 +49,7 @@ __all__ = [
     "capture_of",
     "cases_digest",
     "digest_of",
+    "draw",
     "figure_names",
     "figures",
     "holds",

@@ -10,11 +10,12 @@ import torch
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, blocks, call_arguments
+from frdiff_tune.measure.drawn import Drawn, draw
 from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.latency import Pair, latency_of, paired_ratio, time_interleaved, warm_up
 from frdiff_tune.measure.measurement import Measurement
 from frdiff_tune.measure.metrics import Lpips
-from frdiff_tune.measure.picture import Pictures, checked_call, picture_size, render
+from frdiff_tune.measure.picture import checked_call, picture_size
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.walk import Walk
 from frdiff_tune.policy import Latency, Policy
@@ -75,7 +76,7 @@ class Evaluator:
         self._anchor = Contender(self._bench, walk.full(anchor_steps), anchor_steps)
         self._reference = Contender(self._bench, None, steps)
         self._kept_open = False
-        self._pictures: tuple[Pictures, ...] = ()
+        self._pictures: tuple[Drawn, ...] = ()
         self._lpips: Lpips | None = None
         self._pairs: list[Pair] = []
 
@@ -164,7 +165,7 @@ class Evaluator:
     def _measured(self, candidate: Contender, b: int) -> Measurement:
         assert self._lpips is not None and candidate.policy is not None
         block = self.blocks[b]
-        distances = self._lpips(render(candidate, block, self.call), self._pictures[b])
+        distances = self._lpips(draw(candidate, block, self.call), self._pictures[b])
         pairs = list(self._timed_pairs(candidate, b, self._indices(b)))
         return Measurement(
             cases=tuple(case.digest for case in block),

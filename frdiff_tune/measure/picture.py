@@ -16,8 +16,12 @@ Pictures = NDArray[np.uint8]
 Run = Callable[..., Any]  # the pipeline, bare or under a policy, without its arguments
 
 
+class PictureError(MeasureError):
+    """A picture cannot be used: it is not finite."""
+
+
 def render(run: Run, cases: Sequence[Case], call: Mapping[str, Any]) -> Pictures:
-    """Returns the pictures of one call, with shape (B, H, W, 3).
+    """Returns the pictures of one call, with shape (B, H, W, 3); of a video (B, F, H, W, 3).
 
     Arguments:
         run: The pipeline, its step count already given.
@@ -25,13 +29,14 @@ def render(run: Run, cases: Sequence[Case], call: Mapping[str, Any]) -> Pictures
         call: Arguments that are the same for all cases.
 
     Raises:
-        MeasureError: If a picture is not finite.
+        PictureError: If a picture is not finite.
     """
     given = {**call, **call_arguments(cases), "output_type": "np", "return_dict": True}
-    pictures = np.asarray(run(**given).images)
+    result = run(**given)
+    pictures = np.asarray(result.images if hasattr(result, "images") else result.frames)
     if not np.isfinite(pictures).all():
         bad = next(case for case, picture in zip(cases, pictures, strict=True) if not np.isfinite(picture).all())
-        raise MeasureError(
+        raise PictureError(
             f"`pictures` must be finite but got NaN or infinity for case {bad.label!r}, seed {bad.seed}. "
             "Run the model in a wider dtype, or with a policy that changes less."
         )

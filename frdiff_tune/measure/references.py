@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import diffusers
-import numpy as np
 import torch
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, digest_of
+from frdiff_tune.measure.drawn import Drawn, draw
 from frdiff_tune.measure.fingerprint import weights_fingerprint
 from frdiff_tune.measure.hardware import device_name, pipe_device
-from frdiff_tune.measure.picture import Pictures, picture_size, render
+from frdiff_tune.measure.picture import picture_size
 from frdiff_tune.runtime import describe_model
 
 LAUNCH = "eager"
@@ -23,8 +23,8 @@ Value = TypeVar("Value")
 
 def references(
     bench: Bench, blocks: Sequence[Sequence[Case]], steps: int, call: Mapping[str, Any], folder: Path
-) -> Iterator[Pictures]:
-    """Yields the bare pipeline's pictures of each block of cases, from the disk if they were made before.
+) -> Iterator[Drawn]:
+    """Yields what the bare pipeline draws of each block of cases, from the disk if they were made before.
 
     Two processes that need the same block at once make it once: the second waits. A process that was killed while
     writing leaves nothing that is taken for a picture.
@@ -44,8 +44,13 @@ def references(
     bare = Contender(bench, None, steps)
     for block in blocks:
         key = digest_of([setting, [case.digest for case in block]])
-        kept = stored(folder, key, lambda block=block: render(bare, block, call))  # type: ignore[misc]
-        yield np.asarray(kept, dtype=np.uint8)
+        kept = stored(folder, key, lambda block=block: _kept(draw(bare, block, call)))  # type: ignore[misc]
+        yield Drawn(*kept)
+
+
+def _kept(drawn: Drawn) -> tuple[Any, ...]:
+    """Returns arrays, which a file of any version of ours can hold."""
+    return drawn.pictures, drawn.latents
 
 
 def stored(folder: Path, key: str, make: Callable[[], Value], shelf: str = "references") -> Value:
@@ -83,7 +88,7 @@ def stored(folder: Path, key: str, make: Callable[[], Value], shelf: str = "refe
 
 
 # joblib makes everything anew when this source changes, its annotations included
-def _made(key: str, make: Callable[[], Pictures]) -> Pictures:
+def _made(key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401
     return make()
 
 

@@ -8,11 +8,12 @@ import torch
 
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, blocks, cases_digest
+from frdiff_tune.measure.drawn import draw
 from frdiff_tune.measure.evaluator import check_numbers
 from frdiff_tune.measure.figure import STATISTICS, Figure
 from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.metrics import PAIRED, Lpips
-from frdiff_tune.measure.picture import checked_call, render
+from frdiff_tune.measure.picture import checked_call
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.timing import Timed, timing
 from frdiff_tune.policy import Measured, Policy, Quality
@@ -96,8 +97,8 @@ def verification(
             throughput_batch=throughput_batch,
         )
         timed = yield from _counted(run, total)
-        for block, pictures in zip(parts, references(bench, parts, steps, given, Path(cache_dir)), strict=True):
-            distances += lpips(render(candidate, block, given), pictures)
+        for block, wanted in zip(parts, references(bench, parts, steps, given, Path(cache_dir)), strict=True):
+            distances += lpips(draw(candidate, block, given), wanted)
             bench.use(None)
             yield most + 2 * len(distances), total
     return Measured(

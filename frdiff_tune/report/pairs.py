@@ -82,6 +82,7 @@ def pairs(
         steps: ``num_inference_steps`` of the reference.
     """
     from frdiff_tune.measure.bench import Bench, Contender
+    from frdiff_tune.measure.drawn import Drawn
     from frdiff_tune.measure.hardware import capture_of
     from frdiff_tune.measure.metrics import Lpips
 
@@ -92,7 +93,7 @@ def pairs(
             _draw(runner, cases[0], call)
         for case in cases:
             reference, candidate = _draw(bare, case, call), _draw(fast, case, call)
-            (lpips,) = distance(candidate.pixels[None], reference.pixels[None])
+            (lpips,) = distance(Drawn(candidate.pixels[None]), Drawn(reference.pixels[None]))
             times = {"reference_ms": reference.time_ms, "candidate_ms": candidate.time_ms}
             yield Pair(case.label, case.seed, reference.image, candidate.image, **times, lpips=lpips)
 

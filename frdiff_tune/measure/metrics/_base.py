@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
-from frdiff_tune.measure.picture import Pictures
+from frdiff_tune.measure.drawn import Drawn
 
 Better = Literal["lower", "higher"]
 
@@ -21,12 +21,12 @@ class Paired(ABC):
     """Beyond this value a picture counts as another composition."""
 
     @abstractmethod
-    def __call__(self, pictures: Pictures, references: Pictures) -> tuple[float, ...]:
+    def __call__(self, drawn: Drawn, references: Drawn) -> tuple[float, ...]:
         """Returns one value per pair.
 
         Arguments:
-            pictures: 8-bit pictures, with shape (B, H, W, 3).
-            references: What they are compared with, with the same shape.
+            drawn: What is compared.
+            references: What it is compared with, of the same shape.
 
         Raises:
             MeasureError: If the shapes differ.

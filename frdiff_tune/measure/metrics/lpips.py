@@ -14,6 +14,7 @@ from torch import Tensor
 
 from frdiff_tune.demo import alexnet_weights
 from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure.drawn import Drawn
 from frdiff_tune.measure.metrics._base import Better, Paired
 from frdiff_tune.measure.picture import Pictures
 
@@ -44,19 +45,20 @@ class Lpips(Paired):
         self.device = torch.device(device)
         self._network = _network(backbone()).to(self.device)
 
-    def __call__(self, pictures: Pictures, references: Pictures) -> tuple[float, ...]:
+    def __call__(self, drawn: Drawn, references: Drawn) -> tuple[float, ...]:
         """Returns one distance per pair; pictures whose shorter side is under 128 px are brought to 128 px, bilinear.
 
         Arguments:
-            pictures: 8-bit pictures, with shape (B, H, W, 3).
-            references: What they are compared with, with the same shape.
+            drawn: What is compared.
+            references: What it is compared with, of the same shape.
 
         Raises:
             MeasureError: If the shapes differ.
         """
-        if pictures.shape != references.shape:
+        pictures, wanted = drawn.pictures, references.pictures
+        if pictures.shape != wanted.shape:
             raise MeasureError(
-                f"`pictures` must have the references' shape {references.shape} but got {pictures.shape}. "
+                f"`pictures` must have the references' shape {wanted.shape} but got {pictures.shape}. "
                 "Render both with the same height, width and batch."
             )
         with torch.inference_mode():
@@ -65,7 +67,7 @@ class Lpips(Paired):
                 for first in range(0, len(pictures), CHUNK)
                 for distance in self.distances(
                     _enlarged(_tensor(pictures[first : first + CHUNK], self.device)),
-                    _enlarged(_tensor(references[first : first + CHUNK], self.device)),
+                    _enlarged(_tensor(wanted[first : first + CHUNK], self.device)),
                 ).tolist()
             )
 

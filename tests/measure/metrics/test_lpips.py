@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from frdiff_tune.demo import alexnet_weights
 from frdiff_tune.errors import MeasureError
-from frdiff_tune.measure import Lpips
+from frdiff_tune.measure import Drawn, Lpips
 from frdiff_tune.measure.metrics.lpips import HUB_FILE, backbone
 
 REFERENCE = Path(__file__).parents[2] / "data" / "lpips_reference.safetensors"
@@ -18,8 +18,8 @@ def lpips() -> Lpips:
     return Lpips()
 
 
-def pictures(seed: int, side: int, count: int = 2) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.random.default_rng(seed).integers(0, 256, size=(count, side, side, 3), dtype=np.uint8)
+def pictures(seed: int, side: int, count: int = 2) -> Drawn:
+    return Drawn(np.random.default_rng(seed).integers(0, 256, size=(count, side, side, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("side", [64, 128])
@@ -38,12 +38,12 @@ def test_symmetric_and_split_into_chunks(lpips: Lpips) -> None:
     a, b = pictures(1, 128, count=17), pictures(2, 128, count=17)
     forward = lpips(a, b)
     assert forward == pytest.approx(lpips(b, a), abs=1e-6)
-    assert forward[16] == pytest.approx(lpips(a[16:], b[16:])[0], abs=1e-5)
+    assert forward[16] == pytest.approx(lpips(Drawn(a.pictures[16:]), Drawn(b.pictures[16:]))[0], abs=1e-5)
 
 
 def test_small_pictures_are_brought_to_128_pixels(lpips: Lpips) -> None:
     a, b = pictures(3, 32), pictures(4, 32)
-    x, y = (torch.from_numpy(p).permute(0, 3, 1, 2).float() / 127.5 - 1 for p in (a, b))
+    x, y = (torch.from_numpy(p.pictures).permute(0, 3, 1, 2).float() / 127.5 - 1 for p in (a, b))
     large = [torch.nn.functional.interpolate(z, size=(128, 128), mode="bilinear") for z in (x, y)]
     assert lpips(a, b) == pytest.approx(lpips.distances(*large).tolist(), abs=1e-6)
 

@@ -1,0 +1,95 @@
+"""What one call has drawn: its pictures, and the latents that they were decoded from."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frdiff_tune.measure.case import Case
+from frdiff_tune.measure.picture import Pictures, render
+from frdiff_tune.runtime.patch import Patch
+
+Latents = NDArray[np.float32]
+
+
+class Painter(Protocol):
+    """A pipeline, bare or under a policy; ``Contender`` is one."""
+
+    def ready(self) -> object:
+        """Brings the pipeline into the state that draws."""
+
+    def scheduler(self) -> Any:  # noqa: ANN401
+        """Returns the solver that the next run walks."""
+
+    def __call__(self, **arguments: Any) -> object:  # noqa: ANN401
+        """Runs the pipeline once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What one call has drawn.
+
+    Arguments:
+        pictures: 8-bit pictures, with shape (B, H, W, 3); of a video (B, F, H, W, 3).
+        latents: What the scheduler's last step gave, float32, with shape (B, ...); None where it gave none.
+    """
+
+    pictures: Pictures
+    latents: Latents | None = None
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both."""
+        return self.pictures.nbytes + (0 if self.latents is None else self.latents.nbytes)
+
+
+def draw(painter: Painter, cases: Sequence[Case], call: Mapping[str, Any]) -> Drawn:
+    """Returns what one call draws.
+
+    Arguments:
+        painter: The pipeline, its step count already given.
+        cases: Cases of one kind, B of them.
+        call: Arguments that are the same for all cases.
+
+    Raises:
+        PictureError: If a picture is not finite.
+    """
+    painter.ready()
+    with _watched(painter.scheduler()) as last:
+        pictures = render(painter, cases, call)
+    return Drawn(pictures, _own(last[0], len(cases)) if last else None)
+
+
+@contextmanager
+def _watched(scheduler: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+    """Keeps what the scheduler's last step gave."""
+    last: list[Any] = []
+
+    def watching(step: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(step)  # pipelines read the signature to see what a scheduler takes
+        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            result = step(*args, **kwargs)
+            last[:] = [result[0] if isinstance(result, tuple) else result.prev_sample]
+            return result
+
+        return watched
+
+    patch = Patch(scheduler, "step", watching)
+    try:
+        yield last
+    finally:
+        patch.remove()
+
+
+def _own(latents: Any, count: int) -> Latents | None:  # noqa: ANN401
+    """Returns a tensor as an array without the second half that a doubled batch has (DiT); None if it is no batch of ours."""
+    if len(latents) not in (count, 2 * count):
+        return None
+    return np.asarray(latents[:count].detach().float().cpu().numpy())
