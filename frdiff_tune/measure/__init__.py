@@ -11,7 +11,7 @@ from frdiff_tune.measure.hardware import capture_of, machine_digest, machine_inf
 from frdiff_tune.measure.interval import Interval, bootstrap, share
 from frdiff_tune.measure.latency import Pair, Stopping, latency_of, paired_ratio, time_interleaved, warm_up
 from frdiff_tune.measure.measurement import Measurement, Result, summarise
-from frdiff_tune.measure.metrics import PAIRED, Lpips, Paired
+from frdiff_tune.measure.metrics import PAIRED, SETS, Lpips, Paired, SetMetric, load_paired, load_sets
 from frdiff_tune.measure.pace import Pace, measure_pace
 from frdiff_tune.measure.picture import picture_size, render
 from frdiff_tune.measure.profile import GroupProfile, profile
@@ -24,6 +24,7 @@ from frdiff_tune.measure.walk import Walk
 
 __all__ = [
     "PAIRED",
+    "SETS",
     "STATISTICS",
     "Agreement",
     "Case",
@@ -39,6 +40,7 @@ __all__ = [
     "Paired",
     "Result",
     "Sample",
+    "SetMetric",
     "Stopping",
     "Timed",
     "Walk",
@@ -55,6 +57,8 @@ __all__ = [
     "holds",
     "latency_of",
     "load_cases",
+    "load_paired",
+    "load_sets",
     "machine_digest",
     "machine_info",
     "measure_pace",

@@ -1,15 +1,32 @@
-"""What every metric tells of itself: how it is called, in which unit it counts, and which way is better."""
+"""What every metric of a picture and its reference tells of itself: how it is called, its unit, and which way is better."""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import ClassVar, Literal
 
+import torch
+from torch import Tensor
+
+from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.drawn import Drawn
+from frdiff_tune.measure.picture import Pictures
 
 Better = Literal["lower", "higher"]
+CHUNK = 16  # pictures per network call
 
 
 class Paired(ABC):
-    """A metric of a picture and its reference, which has the same prompt and the same seed: one number per pair."""
+    """A metric of a picture and its reference, which has the same prompt and the same seed: one number per pair.
+
+    A video's number is the mean over its frames.
+
+    Arguments:
+        device: Where it is computed.
+        weights: Folder in which weights are looked for, before the torch hub cache; None: only there.
+
+    Raises:
+        MeasureError: If weights are not to be had.
+    """
 
     name: ClassVar[str]
     """As studies and policy files write it."""
@@ -19,8 +36,12 @@ class Paired(ABC):
     """Which values are closer to the reference."""
     flip: ClassVar[float]
     """Beyond this value a picture counts as another composition."""
+    smallest_side: ClassVar[int] = 1
+    """Of the pictures that it can compare, in px."""
 
-    @abstractmethod
+    def __init__(self, device: torch.device | str = "cpu", weights: Path | None = None) -> None:
+        self.device = torch.device(device)
+
     def __call__(self, drawn: Drawn, references: Drawn) -> tuple[float, ...]:
         """Returns one value per pair.
 
@@ -29,5 +50,43 @@ class Paired(ABC):
             references: What it is compared with, of the same shape.
 
         Raises:
-            MeasureError: If the shapes differ.
+            MeasureError: If the shapes differ, or the pictures are too small.
         """
+        self.check(drawn, references)
+        ours, theirs = (each.reshape(-1, *each.shape[-3:]) for each in (drawn.pictures, references.pictures))
+        with torch.inference_mode():
+            parts = [
+                self.compare(self._tensor(ours[first : first + CHUNK]), self._tensor(theirs[first : first + CHUNK]))
+                for first in range(0, len(ours), CHUNK)
+            ]
+            return tuple(torch.cat(parts).double().reshape(len(drawn), -1).mean(1).tolist())
+
+    def check(self, drawn: Drawn, references: Drawn) -> None:
+        """Checks that pictures can be compared.
+
+        Raises:
+            MeasureError: If not.
+        """
+        shape, wanted = drawn.pictures.shape, references.pictures.shape
+        if shape != wanted:
+            raise MeasureError(
+                f"`pictures` must have the references' shape {wanted} but got {shape}. "
+                "Render both with the same height, width and batch."
+            )
+        if min(shape[-3:-1]) < self.smallest_side:
+            raise MeasureError(
+                f"`metrics` must suit the pictures but {self.name} needs {self.smallest_side} px and got "
+                f"{shape[-3]}x{shape[-2]}. Leave it out of [measure] metrics, or compare larger pictures."
+            )
+
+    @abstractmethod
+    def compare(self, x: Tensor, y: Tensor) -> Tensor:
+        """Returns one value per pair, with shape (B,).
+
+        Arguments:
+            x: Pictures, float32 with values 0 to 255, with shape (B, 3, H, W).
+            y: Their references, with the same shape.
+        """
+
+    def _tensor(self, pictures: Pictures) -> Tensor:
+        return torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float()

@@ -6,6 +6,7 @@ References:
 """
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,23 +15,18 @@ from torch import Tensor
 
 from frdiff_tune.demo import alexnet_weights
 from frdiff_tune.errors import MeasureError
-from frdiff_tune.measure.drawn import Drawn
 from frdiff_tune.measure.metrics._base import Better, Paired
-from frdiff_tune.measure.picture import Pictures
 
 SMALLEST_SIDE = 128  # px; AlexNet's strides leave LPIPS almost blind below about 64
-CHUNK = 16  # pictures per network call
 HUB_FILE = "alexnet-owt-7be5be79.pth"  # torchvision's name for its AlexNet
 
 
 class Lpips(Paired):
     """The distance of two pictures: 0 for equal ones, about 0.05 where the composition has changed.
 
-    The backbone is the embedded copy of AlexNet's features. Where the torch hub cache holds torchvision's own file,
-    that one is used; if the two are not bit-equal, a warning says so.
-
-    Arguments:
-        device: Where the network runs.
+    Pictures whose shorter side is under 128 px are brought to 128 px, bilinear. The backbone is the embedded copy of
+    AlexNet's features. Where the torch hub cache holds torchvision's own file, that one is used; if the two are not
+    bit-equal, a warning says so.
 
     Raises:
         MeasureError: If the backbone's weights cannot be read.
@@ -41,35 +37,13 @@ class Lpips(Paired):
     better: ClassVar[Better] = "lower"
     flip = 0.05
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        self.device = torch.device(device)
-        self._network = _network(backbone()).to(self.device)
+    def __init__(self, device: torch.device | str = "cpu", weights: Path | None = None) -> None:
+        super().__init__(device, weights)
+        self._network = network("alex", backbone()).to(self.device)
 
-    def __call__(self, drawn: Drawn, references: Drawn) -> tuple[float, ...]:
-        """Returns one distance per pair; pictures whose shorter side is under 128 px are brought to 128 px, bilinear.
-
-        Arguments:
-            drawn: What is compared.
-            references: What it is compared with, of the same shape.
-
-        Raises:
-            MeasureError: If the shapes differ.
-        """
-        pictures, wanted = drawn.pictures, references.pictures
-        if pictures.shape != wanted.shape:
-            raise MeasureError(
-                f"`pictures` must have the references' shape {wanted.shape} but got {pictures.shape}. "
-                "Render both with the same height, width and batch."
-            )
-        with torch.inference_mode():
-            return tuple(
-                distance
-                for first in range(0, len(pictures), CHUNK)
-                for distance in self.distances(
-                    _enlarged(_tensor(pictures[first : first + CHUNK], self.device)),
-                    _enlarged(_tensor(wanted[first : first + CHUNK], self.device)),
-                ).tolist()
-            )
+    def compare(self, x: Tensor, y: Tensor) -> Tensor:
+        """Returns one value per pair, with shape (B,)."""
+        return self.distances(_enlarged(x / 127.5 - 1), _enlarged(y / 127.5 - 1))
 
     def distances(self, x: Tensor, y: Tensor) -> Tensor:
         """Returns LPIPS of pictures as they are, with shape (B,).
@@ -113,20 +87,21 @@ def _published(embedded: dict[str, Tensor]) -> dict[str, Tensor] | None:
     return published
 
 
-def _network(features: dict[str, Tensor]) -> Any:  # noqa: ANN401 (lpips has no types)
+def network(net: str, features: Mapping[str, Tensor]) -> Any:  # noqa: ANN401 (lpips has no types)
+    """Returns the ``lpips`` package's network on a backbone.
+
+    Arguments:
+        net: ``alex``, ``vgg`` or ``squeeze``.
+        features: The backbone's weights under torchvision's names.
+    """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips calls torchvision by a name that torchvision deprecates
         from lpips import LPIPS
 
-        network = LPIPS(net="alex", pnet_rand=True, verbose=False)
-    state = {name: features["features." + name.split(".", 1)[1]] for name in network.net.state_dict()}
-    network.net.load_state_dict(state)
-    return network.eval().requires_grad_(False)
-
-
-def _tensor(pictures: Pictures, device: torch.device) -> Tensor:
-    """Returns 8-bit pictures in [-1, 1], with shape (B, 3, H, W)."""
-    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        made = LPIPS(net=net, pnet_rand=True, verbose=False)
+    state = {name: features["features." + name.split(".", 1)[1]] for name in made.net.state_dict()}
+    made.net.load_state_dict(state)
+    return made.eval().requires_grad_(False)
 
 
 def _enlarged(x: Tensor) -> Tensor:
