@@ -46,6 +46,7 @@ LINES = 32  # of the held-out file; more pictures are more seeds of them
 BATCH = 16
 PAIRS = 9
 SEED = 2_000_000  # seeds that neither a search nor an export uses
+FAMILIES = ("fewer steps", "FRDiff", "feature reuse", "jumps")
 PAIRED = ("lpips", "psnr", "ssim", "latent_l2")
 
 
@@ -80,17 +81,19 @@ class Comparison:
         self.paired = load_paired(PAIRED, self.device)
         self.wanted: list[Drawn] = []
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yields a row per policy."""
+    def rows(self, families: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yields a row per policy of some families."""
         load_sets([self.metric], self.device, self.weights)  # weights that are missing stop it here
         self.wanted = list(references(self.bench, self.parts, self.steps, self.call, cache_folder()))
         with self.bench:
             for family, name, policy in policies(self.bench.pipe, self.steps):
-                yield {"family": family, "policy": name, "nfe": policy.nfe, **self._row(policy)}
+                if family in families:
+                    yield {"family": family, "policy": name, "nfe": policy.nfe, **self._row(policy)}
 
     def _row(self, policy: Policy) -> dict[str, Any]:
         candidate = Contender(self.bench, policy, 0)
-        (between,), values = load_sets([self.metric], self.device, self.weights), {name: [] for name in PAIRED}
+        (between,) = load_sets([self.metric], self.device, self.weights)
+        values: dict[str, list[float]] = {name: [] for name in PAIRED}
         for part, wanted in zip(self.parts, self.wanted, strict=True):
             drawn = draw(candidate, part, self.call)
             between.add(drawn, wanted)
@@ -134,6 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", nargs="+", help="bare names or paths; they need not have been tuned")
     parser.add_argument("--pictures", type=int, default=256, help=f"rounded up to whole seeds of {LINES} prompts")
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="what is compared")
     parser.add_argument("--metric", default="fd_alex", help="fd_alex, fid or kid")
     parser.add_argument("--weights", type=Path, help="folder of the metric's weights")
     given = parser.parse_args()
@@ -143,8 +147,9 @@ def main() -> None:
         lines = min(LINES, given.pictures)
         seeds = -(-given.pictures // lines)
         cases = load_cases(pipe, study.file.cases.held_out, lines, first_seed=SEED, seeds=seeds)
-        rows = list(shown(Comparison(study, pipe, cases, given.metric, given.weights).rows()))
+        rows = list(shown(Comparison(study, pipe, cases, given.metric, given.weights).rows(given.families)))
         command = f"python -m benchmarks.fid_latency {study.name} --pictures {len(cases)} --metric {given.metric}"
+        command += "" if given.families == FAMILIES else " --families " + " ".join(f"'{family}'" for family in given.families)
         place = f"fid-latency-{study.name}" + ("" if pipe_device(pipe).type == "cpu" else f"-{pipe_device(pipe).type}")
         path = save({**heading(study, pipe, command, len(cases)), "rows": rows}, place)
         figure(rows, study.name, path.with_suffix(".png"), len(cases))

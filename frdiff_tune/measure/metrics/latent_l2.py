@@ -43,4 +43,5 @@ class LatentL2(Paired):
             y: The reference's, with the same shape.
         """
         x, y = x.flatten(1).double(), y.flatten(1).double()
-        return (x - y).norm(dim=1) / y.norm(dim=1)
+        relative: Tensor = torch.linalg.vector_norm(x - y, dim=1) / torch.linalg.vector_norm(y, dim=1)
+        return relative

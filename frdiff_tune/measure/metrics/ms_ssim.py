@@ -25,4 +25,5 @@ class MsSsim(Paired):
         """Returns one value per pair, with shape (B,)."""
         from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-        return multiscale_structural_similarity_index_measure(x, y, data_range=LEVELS, reduction="none").reshape(-1)
+        found: Tensor = multiscale_structural_similarity_index_measure(x, y, data_range=LEVELS, reduction="none")
+        return found.reshape(-1)
