@@ -82,7 +82,7 @@ def _tell(done: Export, everything: Any, files: list[Path], cases: Any) -> None:
     from frdiff_tune.report.words import describe
 
     console = results()
-    for sentence in found(points_of(everything), everything.reference.median_ms):
+    for sentence in found(points_of(everything), everything.reference.median_ms, everything.failures):
         console.print(f"{sentence}\n", markup=False)
     console.print(f"Chosen: trial {done.point.trial.number}, {describe(done.policy)}.\n", markup=False)
     console.print(f"{headline(done.policy)}\n", style="bold", markup=False)

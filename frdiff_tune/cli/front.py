@@ -33,11 +33,11 @@ def front(
     points, reference_ms = points_of(everything), everything.reference.median_ms
     drawn = draw_front(loaded, everything, figure, Policy.load(policy) if policy else None) if figure else None
     if as_json:
-        print_json(front_json(points, reference_ms) | ({"figure": str(drawn)} if drawn else {}))
+        print_json(front_json(points, reference_ms, everything.failures) | ({"figure": str(drawn)} if drawn else {}))
         return
     console = results()
     console.print(front_table(points, reference_ms, words=roomy(console)))
-    for sentence in found(points, reference_ms):
+    for sentence in found(points, reference_ms, everything.failures):
         console.print(f"\n{sentence}", markup=False)
     if drawn:
         console.print(f"\nFigure: {drawn}", markup=False, soft_wrap=True)

@@ -54,7 +54,7 @@ like, the same command goes on where it was.
     points, reference_ms = points_of(measured), measured.reference.median_ms
     console = results()
     console.print(front_table(points, reference_ms, count=12, words=roomy(console)))
-    for sentence in found(points, reference_ms):
+    for sentence in found(points, reference_ms, measured.failures):
         console.print(f"\n{sentence}", markup=False)
     console.print("\nNext:", style="bold")
     for command, purpose in next_commands(study):
@@ -68,10 +68,11 @@ def _watch(study: Study, trials: int | None, minutes: float | None) -> Watch:
 
     search = study.file.search
     try:
-        earlier = [point.trial for point in front(study).points]
+        before = front(study)
+        earlier = [point.trial for point in before.points], list(before.failures)
     except StudyError:
-        earlier = []  # nothing measured yet; a storage that cannot be used is reported by the search itself
-    return Watch(trials or search.trials, minutes if minutes is not None else search.minutes, earlier)
+        earlier = [], []  # nothing measured yet; a storage that cannot be used is reported by the search itself
+    return Watch(trials or search.trials, minutes if minutes is not None else search.minutes, *earlier)
 
 
 def _expectation(study: Study, pipe: Any, trials: int | None, minutes: float | None) -> str:  # noqa: ANN401

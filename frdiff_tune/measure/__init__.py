@@ -1,10 +1,11 @@
 """Measuring: cases, references, LPIPS, latency, and the figures that they add up to."""
 
 from frdiff_tune.measure.agreement import Agreement, agreements, holds
-from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of
+from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of, shuffled
 from frdiff_tune.measure.case_file import load_cases
 from frdiff_tune.measure.drawn import Drawn, draw
 from frdiff_tune.measure.evaluator import Evaluator
+from frdiff_tune.measure.failure import REASONS, Failure, Reason
 from frdiff_tune.measure.figure import STATISTICS, Figure, figure_names, figures
 from frdiff_tune.measure.fingerprint import weights_fingerprint
 from frdiff_tune.measure.hardware import capture_of, machine_digest, machine_info, pipe_device
@@ -24,12 +25,14 @@ from frdiff_tune.measure.walk import Walk
 
 __all__ = [
     "PAIRED",
+    "REASONS",
     "SETS",
     "STATISTICS",
     "Agreement",
     "Case",
     "Drawn",
     "Evaluator",
+    "Failure",
     "Figure",
     "GroupProfile",
     "Interval",
@@ -38,6 +41,7 @@ __all__ = [
     "Pace",
     "Pair",
     "Paired",
+    "Reason",
     "Result",
     "Sample",
     "SetMetric",
@@ -70,6 +74,7 @@ __all__ = [
     "references",
     "render",
     "share",
+    "shuffled",
     "summarise",
     "time_interleaved",
     "timing",

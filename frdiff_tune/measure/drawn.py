@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frdiff_tune.measure.case import Case
-from frdiff_tune.measure.picture import Pictures, render
+from frdiff_tune.measure.picture import PictureError, Pictures, render
 from frdiff_tune.runtime.patch import Patch
 
 Latents = NDArray[np.float32]
@@ -65,6 +65,27 @@ def draw(painter: Painter, cases: Sequence[Case], call: Mapping[str, Any]) -> Dr
     with _watched(painter.scheduler()) as last:
         pictures = render(painter, cases, call)
     return Drawn(pictures, _own(last[0], len(cases)) if last else None)
+
+
+def check_black(drawn: Drawn, references: Drawn, cases: Sequence[Case]) -> None:
+    """Checks that no picture is black where the reference is not: a safety checker's answer, or an overflow's.
+
+    Arguments:
+        drawn: The candidate's pictures.
+        references: Those of the same cases.
+        cases: The cases.
+
+    Raises:
+        PictureError: If one is.
+    """
+    ours, theirs = (each.pictures.reshape(len(each), -1).max(axis=1) for each in (drawn, references))
+    for case, most, wanted in zip(cases, ours, theirs, strict=True):
+        if most == 0 < wanted:
+            raise PictureError(
+                f"`pictures` must show something where the reference does but got a black one for case {case.label!r}, seed "
+                f"{case.seed}. Run the model in a wider dtype, turn its safety checker off, or choose another policy.",
+                "black",
+            )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The evaluator: one policy in, measurements out, a block of cases each."""
+"""The evaluator: one policy in, measurements out, a block of cases each; or why there are none."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,12 +9,13 @@ import torch
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.bench import Bench, Contender
-from frdiff_tune.measure.case import Case, blocks, call_arguments
-from frdiff_tune.measure.drawn import Drawn, draw
+from frdiff_tune.measure.case import Case, blocks, call_arguments, shuffled
+from frdiff_tune.measure.drawn import Drawn, check_black, draw
+from frdiff_tune.measure.failure import Failure, failure_of, recover
 from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.latency import Pair, latency_of, paired_ratio, time_interleaved, warm_up
 from frdiff_tune.measure.measurement import Measurement
-from frdiff_tune.measure.metrics import Lpips
+from frdiff_tune.measure.metrics import Paired, load_paired
 from frdiff_tune.measure.picture import checked_call, picture_size
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.walk import Walk
@@ -25,9 +26,11 @@ REFERENCE_PAIRS = 3  # the full reference is long; candidates are timed against 
 
 
 class Evaluator:
-    """Measures policies on a fixed set of cases: LPIPS against the reference, latency against a short anchor run.
+    """Measures policies on a fixed set of cases: pictures against the reference's, latency against a short anchor run.
 
-    Pictures for LPIPS are made in batches; latency is timed at the user's batch, each call beside one of the anchor.
+    Cases are taken in a shuffled order that is always the same. Pictures that are compared are made in batches; latency
+    is timed at the user's batch, each call beside one of the anchor. A candidate that cannot be had (memory runs out, a
+    picture is black or not finite, an error is raised) ends as a ``Failure``, and leaves nothing to the next one.
     As a context manager it keeps its patches on between policies; else each policy's are taken off at its end. Either
     way the pipeline is restored, also when the caller stops early or is interrupted.
 
@@ -37,14 +40,17 @@ class Evaluator:
         steps: The reference's ``num_inference_steps``.
         call: Arguments that are the same for all cases, such as ``guidance_scale``.
         batch: Pictures per call as the user makes it.
-        quality_batch: Pictures per call for LPIPS.
+        quality_batch: Pictures per call that are compared.
         anchor_steps: Steps that the anchor walks at least, a short full run.
         cache_dir: Where reference pictures are kept.
-        device: Where LPIPS runs; None: the pipeline's device.
+        device: Where metrics run; None: the pipeline's device.
         timed_calls: Timed calls per policy, over all blocks; at least one.
+        metrics: Paired metrics that are measured.
+        weights: Folder in which their weights are looked for first.
 
     Raises:
-        MeasureError: If there are no cases, a number is too small, or cases walk different numbers of steps.
+        MeasureError: If there are no cases, a number is too small, a metric is unknown, or cases walk different
+            numbers of steps.
     """
 
     def __init__(
@@ -60,10 +66,12 @@ class Evaluator:
         anchor_steps: int = 5,
         device: torch.device | str | None = None,
         timed_calls: int = 4,
+        metrics: Sequence[str] = ("lpips",),
+        weights: str | Path | None = None,
     ) -> None:
         numbers = {"steps": steps, "batch": batch, "quality_batch": quality_batch, "anchor_steps": anchor_steps}
         check_numbers(cases, numbers | {"timed_calls": timed_calls})
-        self.pipe, self.cases, self.batch = pipe, tuple(cases), batch
+        self.pipe, self.cases, self.batch = pipe, shuffled(cases), batch
         self.call = checked_call(call or {})
         self.blocks = blocks(self.cases, quality_batch)
         self.device = pipe_device(pipe)
@@ -77,7 +85,8 @@ class Evaluator:
         self._reference = Contender(self._bench, None, steps)
         self._kept_open = False
         self._pictures: tuple[Drawn, ...] = ()
-        self._lpips: Lpips | None = None
+        self._names, self._weights = tuple(metrics), None if weights is None else Path(weights)
+        self._metrics: tuple[Paired, ...] | None = None
         self._pairs: list[Pair] = []
 
     def prepare(self) -> Iterator[tuple[int, int]]:
@@ -87,11 +96,11 @@ class Evaluator:
             What is done and what there is to do, in pictures and timed calls. Nothing if all was done before; a policy
             that is measured before this does all of it first.
         """
-        if self._lpips is not None:
+        if self._metrics is not None:
             return
         total, pictures, pairs = len(self.cases) + REFERENCE_PAIRS, [], []
         try:
-            lpips = Lpips(self._metric_device)
+            metrics = load_paired(self._names, self._metric_device, self._weights)
             for drawn in references(self._bench, self.blocks, self._reference.steps, self.call, self._folder):
                 pictures.append(drawn)
                 yield sum(map(len, pictures)), total
@@ -101,10 +110,10 @@ class Evaluator:
                 yield len(self.cases) + len(pairs), total
         finally:
             self._settle()
-        self._lpips, self._pictures, self._pairs = lpips, tuple(pictures), pairs
+        self._metrics, self._pictures, self._pairs = metrics, tuple(pictures), pairs
 
-    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement]:
-        """Yields one measurement per block of cases; stop consuming to stop measuring.
+    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
+        """Yields one measurement per block of cases, or a failure as the last value; stop consuming to stop measuring.
 
         The first block always has a timed call.
 
@@ -115,15 +124,16 @@ class Evaluator:
 
         Raises:
             MismatchError: If the policy is for another pipeline.
-            MeasureError: If a picture is not finite.
         """
         for _ in self.prepare():
             pass
         candidate = Contender(self._bench, policy, 0, capture)
         try:
-            self._settled(candidate, first)
             for b in range(first, len(self.blocks)):
-                yield self._measured(candidate, b)
+                found = self._tried(candidate, b, settle=b == first)
+                yield found
+                if isinstance(found, Failure):
+                    return
         finally:
             self._settle()
 
@@ -162,14 +172,30 @@ class Evaluator:
     ) -> None:
         self.close()
 
+    def _tried(self, candidate: Contender, b: int, settle: bool) -> Measurement | Failure:
+        """Returns what a block gives; after a failure the pipeline is as a new process would find it."""
+        try:
+            if settle:
+                self._settled(candidate, b)
+            return self._measured(candidate, b)
+        except Exception as error:
+            found = failure_of(error, b)
+            if found is None:
+                raise
+        self._bench.close()  # out of the handler, whose frames hold the broken-off call's tensors
+        recover(self.pipe)
+        return found
+
     def _measured(self, candidate: Contender, b: int) -> Measurement:
-        assert self._lpips is not None and candidate.policy is not None
+        assert self._metrics is not None and candidate.policy is not None
         block = self.blocks[b]
-        distances = self._lpips(draw(candidate, block, self.call), self._pictures[b])
+        drawn = draw(candidate, block, self.call)
+        check_black(drawn, self._pictures[b], block)
+        values = {metric.name: metric(drawn, self._pictures[b]) for metric in self._metrics}
         pairs = list(self._timed_pairs(candidate, b, self._indices(b)))
         return Measurement(
             cases=tuple(case.digest for case in block),
-            values={"lpips": distances},
+            values=values,
             latency_ms=tuple(pair.first.total_ms for pair in pairs),
             anchor_ms=tuple(pair.second.total_ms for pair in pairs),
             loop_ms=tuple(pair.first.loop_ms for pair in pairs),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,16 @@ Run = Callable[..., Any]  # the pipeline, bare or under a policy, without its ar
 
 
 class PictureError(MeasureError):
-    """A picture cannot be used: it is not finite."""
+    """A picture cannot be used.
+
+    Arguments:
+        message: What is wrong.
+        reason: ``not_finite`` or ``black``.
+    """
+
+    def __init__(self, message: str, reason: Literal["not_finite", "black"]) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def render(run: Run, cases: Sequence[Case], call: Mapping[str, Any]) -> Pictures:
@@ -38,7 +47,8 @@ def render(run: Run, cases: Sequence[Case], call: Mapping[str, Any]) -> Pictures
         bad = next(case for case, picture in zip(cases, pictures, strict=True) if not np.isfinite(picture).all())
         raise PictureError(
             f"`pictures` must be finite but got NaN or infinity for case {bad.label!r}, seed {bad.seed}. "
-            "Run the model in a wider dtype, or with a policy that changes less."
+            "Run the model in a wider dtype, or with a policy that changes less.",
+            "not_finite",
         )
     return np.asarray((pictures * 255).round().clip(0, 255).astype(np.uint8))
 

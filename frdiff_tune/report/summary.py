@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from frdiff_tune.report.points import KNOWN, REFERENCE, Point
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from frdiff_tune.search import TrialFailure
 
 FLIP = 0.05  # LPIPS where compositions have changed: a gain beyond it is none
 ROWS = 12  # of a front while it grows; the rest is counted
@@ -57,12 +60,14 @@ def digits(lpips: float) -> str:
     return "0" if lpips < 5e-6 else f"{float(f'{lpips:.2g}'):.5f}".rstrip("0")
 
 
-def found(points: Sequence[Point], reference_ms: float) -> Iterator[str]:
+def found(points: Sequence[Point], reference_ms: float, failures: Sequence[TrialFailure] = ()) -> Iterator[str]:
     """Yields what a study found, one sentence each, honest either way about the known policies."""
     best = on_front(points)
     own = [point for point in best if not point.known]
     useful = [point for point in own if point.within_limits and point.lpips <= FLIP]
     yield f"{len(points)} policies measured; {len(best)} are on the front, {len(own)} of them no known policy."
+    if failures:
+        yield _failed(failures)
     gains = sorted(((gain, point, rival) for point in useful for gain, rival in _gain(point, points)), key=lambda row: -row[0])
     if gains and gains[0][0] > 1:
         gain, point, rival = gains[0]
@@ -73,6 +78,16 @@ def found(points: Sequence[Point], reference_ms: float) -> Iterator[str]:
         )
     else:
         yield "Nothing beats the known policies yet; more trials may."
+
+
+def _failed(failures: Sequence[TrialFailure]) -> str:
+    """Returns how many policies could not be measured, and why."""
+    from frdiff_tune.measure import REASONS
+
+    counts = Counter(failure.reason for failure in failures)
+    why = ", ".join(f"{count} {REASONS[reason]}" for reason, count in counts.most_common())
+    example = failures[0]
+    return f"{len(failures)} could not be measured: {why}. Trial {example.number}: {example.message}"
 
 
 def _gain(point: Point, points: Sequence[Point]) -> Iterator[tuple[float, Point]]:
@@ -107,11 +122,12 @@ def next_commands(study: str) -> Iterator[tuple[str, str]]:
     yield f"frdiff-tune tune {study} --trials 200", "search on"
 
 
-def front_json(points: Sequence[Point], reference_ms: float) -> dict[str, Any]:
+def front_json(points: Sequence[Point], reference_ms: float, failures: Sequence[TrialFailure] = ()) -> dict[str, Any]:
     """Returns the front under keys that name their units."""
     return {
         "reference_latency_ms": reference_ms,
         "measured": len(points),
+        "infeasible": [{"trial": each.number, "reason": each.reason, "message": each.message} for each in failures],
         "front": [
             {
                 "trial": point.number,

@@ -14,7 +14,7 @@ from frdiff_tune.report.summary import digits, front_table, on_front
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from frdiff_tune.search import Preparing, TrialOutcome
+    from frdiff_tune.search import Preparing, TrialFailure, TrialOutcome
 
 LAST = 5  # trials shown
 FRONT_ROWS = 8
@@ -28,11 +28,13 @@ class Watch:
         total: Finished trials that end the search.
         minutes: Wall time that ends it; None: no end.
         outcomes: What was measured, in earlier runs too.
+        failures: What could not be measured, in earlier runs too.
     """
 
     total: int
     minutes: float | None
     outcomes: list[TrialOutcome] = field(default_factory=list)
+    failures: list[TrialFailure] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.start = monotonic()
@@ -44,7 +46,8 @@ class Watch:
     @property
     def finished(self) -> int:
         """Finished trials of the study; repeats do not count."""
-        return sum(outcome.duplicate_of is None for outcome in self.outcomes)
+        ended: list[TrialOutcome | TrialFailure] = [*self.outcomes, *self.failures]
+        return sum(trial.duplicate_of is None for trial in ended)
 
     @property
     def done(self) -> float:
@@ -62,21 +65,25 @@ class Watch:
         by_time = 60 * self.minutes - (now - self.start) if self.minutes else by_trials
         return max(min(by_trials, by_time), 0.0)
 
-    def take(self, event: Preparing | TrialOutcome) -> str:
+    def take(self, event: Preparing | TrialOutcome | TrialFailure) -> str:
         """Notes what has happened and returns it as a line.
 
         Arguments:
             event: What ``tune`` has yielded.
         """
-        from frdiff_tune.search import Preparing
+        from frdiff_tune.search import Preparing, TrialFailure
 
         if isinstance(event, Preparing):
             self.searching = monotonic()
             self.stage = f"preparing reference pictures and times: {event.done} of {event.total}"
             return self.stage
         self.stage = "searching"
-        self.outcomes.append(event)
-        line = self._line(event)
+        if isinstance(event, TrialFailure):
+            self.failures.append(event)
+            line = f"trial {event.number}: infeasible, {event}"
+        else:
+            self.outcomes.append(event)
+            line = self._line(event)
         self.last.append(line)
         return line
 

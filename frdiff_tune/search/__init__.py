@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from frdiff_tune.search.export import Export, export_policy, exporting
     from frdiff_tune.search.limit import Limit
     from frdiff_tune.search.location import shipped
-    from frdiff_tune.search.outcome import TrialOutcome
+    from frdiff_tune.search.outcome import TrialFailure, TrialOutcome
     from frdiff_tune.search.pareto import Front, Point, front, hypervolume
     from frdiff_tune.search.setting import (
         cache_folder,
@@ -37,6 +37,7 @@ _PLACES = {
     "SpaceFile": "space_file",
     "StartingPoint": "starting",
     "Study": "study",
+    "TrialFailure": "outcome",
     "TrialOutcome": "outcome",
     "cache_folder": "setting",
     "estimate": "cost",
@@ -70,6 +71,7 @@ __all__ = [
     "SpaceFile",
     "StartingPoint",
     "Study",
+    "TrialFailure",
     "TrialOutcome",
     "cache_folder",
     "estimate",

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from frdiff_tune.errors import LimitError
-from frdiff_tune.measure import verification
+from frdiff_tune.measure import Figure, Interval, verification
 from frdiff_tune.policy import Measured, Policy, Provenance
 from frdiff_tune.search import setting
 from frdiff_tune.search.choice import Pick, pick
+from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.pareto import Point, front
 from frdiff_tune.search.study import Study
-
-STATISTICS = {"lpips": "mean", "lpips_median": "median", "lpips_p90": "p90", "flips": "flips"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,8 @@ def exporting(
     measured = yield from verification(
         pipe, point.policy, cases, cache_dir=setting.cache_folder(), capture=capture, **options
     )
-    limits, broken = limits_of(study, asked), broken_limits(study, asked, measured)
+    broken = broken_limits(study, asked, measured)
+    limited = bool(limits_of(study, asked)) or asked.max_latency_ms is not None
     if broken and not force:
         raise LimitError(
             f"Trial {point.trial.number} must keep its limits on the held-out cases but {'; '.join(broken)}. "
@@ -98,7 +98,7 @@ def exporting(
     model = study.file.model
     policy = point.policy.replace(
         model=point.policy.model.model_copy(update={"source": model.source, "revision": model.revision}),
-        measured=measured.model_copy(update={"within_limits": not broken if limits else None}),
+        measured=measured.model_copy(update={"within_limits": not broken if limited else None}),
         machine=setting.machine_of(study, pipe, capture),
         provenance=_provenance(study, point),
     )
@@ -106,27 +106,27 @@ def exporting(
     return Export(policy=policy, point=point, broken=broken)
 
 
-def limits_of(study: Study, asked: Pick) -> dict[str, float]:
-    """Returns upper bounds by figure: the study's limits, and those asked for."""
-    bounds = {limit.name: limit.bound for limit in study.limits}
-    if asked.max_lpips is not None:
-        bounds["lpips"] = min(asked.max_lpips, bounds.get("lpips", float("inf")))
-    return bounds | ({} if asked.max_latency_ms is None else {"latency_ms": asked.max_latency_ms})
+def limits_of(study: Study, asked: Pick) -> tuple[Limit, ...]:
+    """Returns the limits on quality: the study's, and the one that was asked for."""
+    return (*study.limits, *([] if asked.max_lpips is None else [Limit("lpips", asked.max_lpips)]))
 
 
 def broken_limits(study: Study, asked: Pick, measured: Measured) -> tuple[str, ...]:
-    """Returns the limits that the upper ends of the intervals do not keep, each in words."""
-    upper = {name: _quality(measured, statistic) for name, statistic in STATISTICS.items()}
-    upper["latency_ms"] = measured.latency.high_ms
-    return tuple(
-        f"`{name}` reaches {upper[name]:.4g} (upper end of the 95 % interval), {upper[name] - bound:.4g} above {bound:g}"
-        for name, bound in limits_of(study, asked).items()
-        if not upper[name] <= bound
-    )
+    """Returns the limits that the worse ends of the intervals do not keep, each in words."""
+    found = {str(Figure(row.metric, row.statistic)): Interval(row.value, row.low, row.high) for row in measured.quality}
+    broken = []
+    for limit in limits_of(study, asked):
+        worst = limit.worst(found[limit.name])
+        if limit.excess(worst) > 0:
+            broken.append(_words(limit.name, worst, limit.bound, limit.upper))
+    if asked.max_latency_ms is not None and measured.latency.high_ms > asked.max_latency_ms:
+        broken.append(_words("latency_ms", measured.latency.high_ms, asked.max_latency_ms, True))
+    return tuple(broken)
 
 
-def _quality(measured: Measured, statistic: str) -> float:
-    return next(row.high for row in measured.quality if row.statistic == statistic)
+def _words(name: str, worst: float, bound: float, upper: bool) -> str:
+    end, side = ("upper", "above") if upper else ("lower", "below")
+    return f"`{name}` reaches {worst:.4g} ({end} end of the 95 % interval), {abs(worst - bound):.4g} {side} {bound:g}"
 
 
 def _provenance(study: Study, point: Point) -> Provenance:

@@ -1,4 +1,4 @@
-"""The ledger: every measurement ever made, beside Optuna's tables; it outlives a study.
+"""The ledger: every measurement and every failure ever made, beside Optuna's tables; it outlives a study.
 
 What was measured of a policy is found again by the policy's digest, the model's weights, the machine and the setting (cases,
 call, batch); so identical policies are measured once, whatever parameters or study led to them.
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, UniqueConstraint, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from frdiff_tune.measure import Measurement
+from frdiff_tune.measure import Failure, Measurement
 from frdiff_tune.policy import Policy
 
 _TABLES = MetaData()
@@ -72,14 +72,14 @@ class Ledger:
         self._engine = engine
         _TABLES.create_all(engine)
 
-    def blocks(self, digest: str, place: Place) -> dict[int, Measurement]:
-        """Returns what is known of a policy: block number -> measurement."""
+    def blocks(self, digest: str, place: Place) -> dict[int, Measurement | Failure]:
+        """Returns what is known of a policy: block number -> measurement, or why there is none."""
         wanted = {"policy": digest, **place.key}
         query = select(_MEASUREMENT.c.block, _MEASUREMENT.c.measurement).filter_by(**wanted)
         with self._engine.connect() as connection:
             return {block: _read(text) for block, text in connection.execute(query.order_by(_MEASUREMENT.c.block))}
 
-    def enter(self, digest: str, place: Place, block: int, measurement: Measurement) -> None:
+    def enter(self, digest: str, place: Place, block: int, measurement: Measurement | Failure) -> None:
         """Keeps one block; what another worker kept first stays."""
         row = {"policy": digest, **place.key, "block": block, "measurement": json.dumps(asdict(measurement))}
         self._insert(_MEASUREMENT, row | {"study": place.study, "created": datetime.now(UTC).isoformat(timespec="seconds")})
@@ -103,8 +103,10 @@ class Ledger:
             return
 
 
-def _read(text: str) -> Measurement:
+def _read(text: str) -> Measurement | Failure:
     values: dict[str, Any] = json.loads(text)
+    if "reason" in values:
+        return Failure(**values)
     values |= {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
     earlier = values.pop("lpips", None)  # the only metric once, under a key of its own
     values["values"] = {name: tuple(each) for name, each in values["values"].items()} if earlier is None else {"lpips": earlier}

@@ -4,19 +4,19 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from frdiff_tune.measure import Figure, Interval, figure_names
 from frdiff_tune.search.toml_file import nearest
 
-LIMITABLE = ("lpips", "lpips_median", "lpips_p90", "flips")
-"""What a limit may name: mean LPIPS, its median, its 90th percentile, and the share of pictures that flipped."""
+SIGNS = {"lower": "<=", "higher": ">="}
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An upper bound on one quality figure.
+    """A bound on one quality figure: from above, or from below where higher values are better.
 
     Arguments:
-        name: One of ``LIMITABLE``.
-        bound: The largest value that keeps the limit, in the figure's unit.
+        name: A figure's name, as ``lpips``, ``flips`` or ``psnr_p90``.
+        bound: The worst value that keeps the limit, in the figure's unit.
     """
 
     name: str
@@ -24,23 +24,39 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Returns the limit that a line such as ``lpips <= 0.05`` states.
+        """Returns the limit that a line such as ``lpips <= 0.05`` or ``psnr >= 30`` states.
 
         Raises:
             ValueError: If it states none.
         """
-        match = re.fullmatch(r"\s*(\w+)\s*<=\s*([0-9.eE+-]+)\s*", text)
+        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*([0-9.eE+-]+)\s*", text)
         if match is None:
-            raise ValueError(f'must read "name <= number" but got {text!r}. Write "lpips <= 0.05".')
-        if match[1] not in LIMITABLE:
-            raise ValueError(f"must name a quality figure but got {match[1]!r}. {nearest(match[1], LIMITABLE)}")
+            raise ValueError(f'must read "name <= number" or "name >= number" but got {text!r}. Write "lpips <= 0.05".')
+        name, sign, number = match.groups()
+        if name not in figure_names():
+            raise ValueError(f"must name a quality figure but got {name!r}. {nearest(name, figure_names())}")
+        if sign != (right := SIGNS[Figure.parse(name).better]):
+            raise ValueError(f'must bound {name} on its worse side but got {text!r}. Write "{name} {right} {number}".')
         try:
-            bound = float(match[2])
+            bound = float(number)
         except ValueError:
-            raise ValueError(f'must end in a number but got {text!r}. Write "{match[1]} <= 0.05".') from None
+            raise ValueError(f'must end in a number but got {text!r}. Write "{name} {right} 0.05".') from None
         if not 0 <= bound < float("inf"):
-            raise ValueError(f'must be a number from 0 on but got {match[2]}. Write "{match[1]} <= 0.05".')
-        return cls(match[1], bound)
+            raise ValueError(f'must be a number from 0 on but got {number}. Write "{name} {right} 0.05".')
+        return cls(name, bound)
+
+    @property
+    def upper(self) -> bool:
+        """Whether larger values break it."""
+        return Figure.parse(self.name).better == "lower"
+
+    def excess(self, value: float) -> float:
+        """Returns by how much a value is beyond the bound; 0 or less if it keeps the limit."""
+        return value - self.bound if self.upper else self.bound - value
+
+    def worst(self, figure: Interval) -> float:
+        """Returns the end of a figure's interval that is nearer to breaking the limit."""
+        return figure.high if self.upper else figure.low
 
     def __str__(self) -> str:
-        return f"{self.name} <= {self.bound:g}"
+        return f"{self.name} {'<=' if self.upper else '>='} {self.bound:g}"

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from frdiff_tune.measure import Interval, Result, figure_names
+from frdiff_tune.measure import REASONS, Failure, Interval, Reason, Result, figure_names
 from frdiff_tune.runtime import Capture
 
 SEARCHED = "searched"
@@ -77,6 +77,69 @@ class TrialOutcome:
             capture=what(trial)[1],
             duplicate_of=kept.get("duplicate_of"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFailure:
+    """A trial whose policy could not be measured to its end: infeasible, and counted in the budget.
+
+    Arguments:
+        number: Of Optuna's trial.
+        family: As a ``TrialOutcome``'s.
+        digest: The policy's digest.
+        nfe: Steps that call the network.
+        reason: ``out_of_memory``, ``not_finite``, ``black`` or ``raised``.
+        message: What was said.
+        params: The trial's parameters.
+        capture: How the network was launched.
+        duplicate_of: Number of an earlier trial with the same policy, which failed in this way.
+    """
+
+    number: int
+    family: str
+    digest: str
+    nfe: int
+    reason: Reason
+    message: str
+    params: Mapping[str, Any]
+    capture: Capture = "eager"
+    duplicate_of: int | None = None
+
+    def __str__(self) -> str:
+        return f"{REASONS[self.reason]} ({self.message})"
+
+    @classmethod
+    def read(cls, trial: FrozenTrial) -> Self:
+        """Returns the failure of a failed trial, from its attributes."""
+        kept = trial.user_attrs
+        return cls(
+            number=trial.number,
+            family=kept.get("family", SEARCHED),
+            digest=kept["digest"],
+            nfe=kept["nfe"],
+            reason=kept["reason"],
+            message=kept["failure"],
+            params=trial.params,
+            capture=what(trial)[1],
+            duplicate_of=kept.get("duplicate_of"),
+        )
+
+
+def infeasible(trial: FrozenTrial) -> bool:
+    """Whether a trial has failed because its policy cannot be had, not because a run was broken off."""
+    return trial.state == TrialState.FAIL and "reason" in trial.user_attrs
+
+
+def failure_attributes(failure: Failure, digest: str, capture: Capture, nfe: int) -> dict[str, Any]:
+    """Returns what a failed trial keeps."""
+    return {
+        "digest": digest,
+        "capture": capture,
+        "nfe": nfe,
+        "reason": failure.reason,
+        "failure": failure.message,
+        "broken_off": False,
+    }
 
 
 def distinct(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -10,7 +10,7 @@ from frdiff_tune.errors import StudyError
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.search import storage
 from frdiff_tune.search.ledger import Ledger
-from frdiff_tune.search.outcome import TrialOutcome, distinct
+from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, distinct, infeasible
 from frdiff_tune.search.study import Study
 
 FLOOR = 1e-5
@@ -43,10 +43,12 @@ class Front:
     Arguments:
         points: The finished trials in their order, each policy once.
         reference: Latency of the reference.
+        failures: Trials whose policies could not be measured, each policy once.
     """
 
     points: tuple[Point, ...]
     reference: Latency
+    failures: tuple[TrialFailure, ...] = ()
 
     @property
     def best(self) -> tuple[Point, ...]:
@@ -82,7 +84,9 @@ def front(study: Study) -> Front:
         raise StudyError(
             f"`{study.path}` must have a finished trial but has none. Run `frdiff-tune tune {study.path}` first."
         )
+    failed = [trial for trial in found.get_trials(deepcopy=False, states=(TrialState.FAIL,)) if infeasible(trial)]
     return Front(
+        failures=tuple(TrialFailure.read(trial) for trial in distinct(failed)),
         points=tuple(_point(study, outcome, ledger, outcome.number in best) for outcome in outcomes),
         reference=Latency.model_validate({**reference, "samples_ms": tuple(reference["samples_ms"] or ()) or None}),
     )
@@ -91,7 +95,7 @@ def front(study: Study) -> Front:
 def _point(study: Study, outcome: TrialOutcome, ledger: Ledger, on_front: bool) -> Point:
     policy = ledger.policy(outcome.digest)
     assert policy is not None, "a policy is kept before it is measured"
-    within = all(outcome.figure(limit.name).value <= limit.bound for limit in study.limits)
+    within = all(limit.excess(outcome.figure(limit.name).value) <= 0 for limit in study.limits)
     return Point(trial=outcome, policy=policy, on_front=on_front, within_limits=within)
 
 

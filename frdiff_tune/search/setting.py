@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from frdiff_tune.measure import (
     Case,
+    Failure,
+    Figure,
     Measurement,
     cases_digest,
     digest_of,
@@ -15,6 +17,7 @@ from frdiff_tune.measure import (
     machine_info,
     picture_size,
     recording,
+    shuffled,
     weights_fingerprint,
 )
 from frdiff_tune.policy import Latency, Machine, Policy
@@ -45,7 +48,7 @@ class Measures(Protocol):
         """Makes references and warms up; yields what is done and what there is to do."""
         ...
 
-    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement]:
+    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
         """Yields a measurement per block of cases, from block ``first`` on, of a policy that is launched in a way."""
         ...
 
@@ -97,7 +100,7 @@ def make_evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Measures
     """Returns the evaluator of a study's question."""
     from frdiff_tune.measure import Evaluator
 
-    return Evaluator(pipe, cases, cache_dir=cache_folder(), **measuring(study))
+    return Evaluator(pipe, cases, cache_dir=cache_folder(), metrics=searched_metrics(study), **measuring(study))
 
 
 def recording_of(
@@ -133,6 +136,11 @@ def measuring(study: Study) -> dict[str, Any]:
     }
 
 
+def searched_metrics(study: Study) -> tuple[str, ...]:
+    """Returns the metrics that every trial is measured with: LPIPS, and those that the study's limits name."""
+    return tuple(dict.fromkeys(("lpips", *(Figure.parse(limit.name).metric for limit in study.limits))))
+
+
 def precision(study: Study) -> dict[str, Any]:
     """Returns how surely an export is measured, on which no trial depends: arguments of ``verify``."""
     wanted = study.file.measure
@@ -153,7 +161,9 @@ def place_of(study: Study, pipe: Any, cases: tuple[Case, ...], capture: Capture 
     """Returns where the study's measurements of a way of launching belong in the ledger."""
     own = pipe.scheduler
     scheduler = [type(own).__name__, sorted((key, repr(value)) for key, value in own.config.items() if key[0] != "_")]
-    setting = {"cases": cases_digest(cases), "scheduler": scheduler, **measuring(study)}
+    setting = {"cases": cases_digest(shuffled(cases)), "scheduler": scheduler, **measuring(study)}
+    if (metrics := searched_metrics(study)) != ("lpips",):
+        setting["metrics"] = metrics
     return Place(
         model=weights_fingerprint(pipe),
         machine=machine_digest(machine_of(study, pipe, capture)),

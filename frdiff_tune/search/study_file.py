@@ -106,7 +106,7 @@ class SearchSection(Section):
 
     Arguments:
         objectives: What is made small.
-        limits: Upper bounds on quality figures, as ``lpips <= 0.05``.
+        limits: Bounds on quality figures, as ``lpips <= 0.05`` or ``psnr >= 30``.
         sampler: Optuna's sampler.
         seed: Of the sampler.
         trials: Trials of the whole study.

@@ -10,12 +10,20 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from frdiff_tune.measure import cases_digest, summarise
+from frdiff_tune.measure import Failure, Measurement, Result, cases_digest, summarise
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.ledger import Ledger, Place
-from frdiff_tune.search.outcome import TrialOutcome, attributes, distinct, what
+from frdiff_tune.search.outcome import (
+    TrialFailure,
+    TrialOutcome,
+    attributes,
+    distinct,
+    failure_attributes,
+    infeasible,
+    what,
+)
 from frdiff_tune.search.samplers import SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
@@ -46,7 +54,7 @@ def tune(
     minutes: float | None = None,
     pipe: Any = None,  # noqa: ANN401
     evaluator: Measures | None = None,
-) -> Iterator[Preparing | TrialOutcome]:
+) -> Iterator[Preparing | TrialOutcome | TrialFailure]:
     """Runs a study until its budget is spent, from where it was.
 
     Everything is kept as soon as it is measured. Stop consuming, interrupt or kill the process at any time: the same call
@@ -54,14 +62,14 @@ def tune(
 
     Arguments:
         study: The question.
-        trials: Finished trials of the whole study; None: as the study says. Policies that were measured before within
-            the study do not count.
+        trials: Finished trials of the whole study, those that failed among them; None: as the study says. Policies that
+            were measured before within the study do not count.
         minutes: Wall time of this run; None: as the study says.
         pipe: The study's pipeline, if it is loaded already.
         evaluator: What measures; None: the real one.
 
     Yields:
-        How far preparation is, then each trial when it is finished.
+        How far preparation is, then each trial when it is finished: measured, or with the reason why it cannot be.
 
     Raises:
         StudyError: If the storage cannot be opened or belongs to another definition.
@@ -129,7 +137,7 @@ class Run:
         self.ledger, self.places, self.evaluator, self.worker = ledger, places, evaluator, worker
         self.optuna_study.set_user_attr("frdiff:parameters", list(space.distributions))
 
-    def trials(self, count: int, end: float) -> Iterator[TrialOutcome]:
+    def trials(self, count: int, end: float) -> Iterator[TrialOutcome | TrialFailure]:
         """Yields trials until ``count`` are finished in the study, or time is up.
 
         Arguments:
@@ -160,10 +168,11 @@ class Run:
                 self.optuna_study.set_user_attr(key, value)
 
     def _finished(self) -> list[optuna.trial.FrozenTrial]:
-        """Returns the finished trials without repeats."""
-        return distinct(self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+        """Returns the finished trials without repeats, those that failed for good among them."""
+        ended = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+        return distinct([trial for trial in ended if trial.state == TrialState.COMPLETE or infeasible(trial)])
 
-    def _trial(self, points: tuple[StartingPoint, ...]) -> TrialOutcome:
+    def _trial(self, points: tuple[StartingPoint, ...]) -> TrialOutcome | TrialFailure:
         """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
         trial = self._ask(points)
         try:
@@ -177,7 +186,8 @@ class Run:
             if not isinstance(error, Exception):
                 storage.enqueue_again(self.optuna_study, frozen, self.worker)
             raise
-        return TrialOutcome.read(self.optuna_study.get_trials(deepcopy=False)[trial.number])
+        frozen = self.optuna_study.get_trials(deepcopy=False)[trial.number]
+        return TrialFailure.read(frozen) if infeasible(frozen) else TrialOutcome.read(frozen)
 
     def _ask(self, points: tuple[StartingPoint, ...]) -> Trial:
         """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""
@@ -201,23 +211,40 @@ class Run:
         digest, place = policy.digest, self.places[capture]
         twin = next((other for other in self._finished() if what(other) == (digest, capture)), None)
         self.ledger.keep(policy)
-        blocks = self.ledger.blocks(digest, place)
-        first = next(b for b in range(len(blocks) + 1) if b not in blocks)
-        known = [blocks[b] for b in range(first)]
-        if sum(len(block.cases) for block in known) < self.study.file.cases.search_count:
-            for b, block in enumerate(self.evaluator(policy, first, capture), first):
-                self.ledger.enter(digest, place, b, block)
-                known.append(block)
+        known: list[Measurement] = []
+        for block in self._blocks(policy, place, capture):
+            if isinstance(block, Failure):
+                self._keep(trial, failure_attributes(block, digest, capture, policy.nfe) | _twin(twin))
+                self.optuna_study.tell(trial, state=TrialState.FAIL)
+                return
+            known.append(block)
         self._tell(trial, attributes(self._summary(known), digest, capture, self.reference_ms) | _twin(twin))
 
-    def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
-        for key, value in figures.items():
+    def _blocks(self, policy: Policy, place: Place, capture: Capture) -> Iterator[Measurement | Failure]:
+        """Yields the blocks of a policy: those that are known, then those that are measured now; a failure is the last."""
+        kept, b, pictures = self.ledger.blocks(policy.digest, place), 0, 0
+        while b in kept:
+            block = kept[b]
+            yield block
+            if isinstance(block, Failure):
+                return
+            b, pictures = b + 1, pictures + len(block.cases)
+        if pictures < self.study.file.cases.search_count:
+            for number, found in enumerate(self.evaluator(policy, b, capture), b):
+                self.ledger.enter(policy.digest, place, number, found)
+                yield found
+
+    def _keep(self, trial: Trial, values: dict[str, Any]) -> None:
+        for key, value in values.items():
             trial.set_user_attr(key, value)
+
+    def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
+        self._keep(trial, figures)
         for limit in self.study.limits:
-            trial.set_constraint(str(limit), figures[limit.name][0] - limit.bound)
+            trial.set_constraint(str(limit), limit.excess(figures[limit.name][0]))
         self.optuna_study.tell(trial, [figures[name][0] for name in self.study.file.search.objectives])
 
-    def _summary(self, known: list[Any]) -> Any:  # noqa: ANN401
+    def _summary(self, known: list[Measurement]) -> Result:
         return summarise(known, anchor_ms=self.optuna_study.user_attrs["frdiff:anchor_ms"])
 
     @property

@@ -1,13 +1,13 @@
 import gc
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from frdiff_tune.errors import MeasureError, MismatchError
-from frdiff_tune.measure import Case, Evaluator, Measurement, render, summarise
+from frdiff_tune.measure import Case, Evaluator, Failure, Measurement, render, summarise
 from frdiff_tune.runtime import Capture, full_policy, keyframe_policy, make_scheduler
 from tests.tiny import tiny_dit, tiny_sd
 
@@ -28,6 +28,12 @@ def evaluator(pipe: Any, folder: Path, **options: Any) -> Evaluator:  # noqa: AN
     return Evaluator(pipe, cases, **given | options)
 
 
+def measured(found: Iterable[Measurement | Failure]) -> list[Measurement]:
+    blocks = list(found)
+    assert all(isinstance(block, Measurement) for block in blocks), blocks
+    return [block for block in blocks if isinstance(block, Measurement)]
+
+
 def picture(pipe: Any) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:  # noqa: ANN401
     return render(lambda **arguments: pipe(num_inference_steps=STEPS, **arguments), PROMPTS[:1], {})
 
@@ -45,9 +51,9 @@ def test_full_policy_is_at_zero_and_jumps_are_not(make: Any, tmp_path: Path) -> 
     with evaluator(pipe, tmp_path) as measure:
         assert list(measure.prepare()) == [(2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
         assert list(measure.prepare()) == []
-        full = list(measure(full_policy(pipe, STEPS)))
-        jumps = list(measure(keyframe_policy(pipe, STEPS, [0, 2], mixing=0.0)))
-        again = list(measure(full_policy(pipe, STEPS)))
+        full = measured(measure(full_policy(pipe, STEPS)))
+        jumps = measured(measure(keyframe_policy(pipe, STEPS, [0, 2], mixing=0.0)))
+        again = measured(measure(full_policy(pipe, STEPS)))
         assert not restored(pipe, scheduler)
     assert restored(pipe, scheduler)
     assert [block.values["lpips"] for block in full] == [(0.0, 0.0), (0.0,)] == [block.values["lpips"] for block in again]
@@ -106,17 +112,6 @@ def test_an_interrupted_preparation_can_be_done_again(tmp_path: Path) -> None:
     assert len(list(measure.prepare())) == 5
 
 
-def test_pictures_that_are_not_finite_are_named(tmp_path: Path) -> None:
-    pipe: Any = tiny_dit()
-    scheduler, measure = pipe.scheduler, evaluator(pipe, tmp_path)
-    list(measure.prepare())
-    with torch.no_grad():
-        pipe.transformer.pos_embed.proj.bias.fill_(float("nan"))
-    with pytest.raises(MeasureError, match="finite but got NaN or infinity for case '0', seed 0"):
-        list(measure(full_policy(pipe, STEPS)))
-    assert restored(pipe, scheduler)
-
-
 def test_a_policy_for_another_model_is_refused(tmp_path: Path) -> None:
     pipe: Any = tiny_dit()
     with pytest.raises(MismatchError):
@@ -154,7 +149,7 @@ def test_a_policy_may_be_launched_in_another_way(tmp_path: Path) -> None:
     policy = keyframe_policy(pipe, 4, [0, 2], mixing=1.0, groups=["block"])
     ways: tuple[Capture, ...] = ("eager", "compile")
     with evaluator(pipe, tmp_path, quality_batch=1) as measure:
-        plain, compiled = ([*measure(policy, 0, capture)] for capture in ways)
+        plain, compiled = (measured(measure(policy, 0, capture)) for capture in ways)
     assert [len(block.latency_ms) for block in plain] == [len(block.latency_ms) for block in compiled]
     for one, other in zip(plain, compiled, strict=True):
         assert other.values["lpips"] == pytest.approx(one.values["lpips"], abs=1e-3)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from frdiff_tune.measure import Case, Measurement
+from frdiff_tune.measure import Case, Failure, Measurement
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture, Recording
 from frdiff_tune.search import SpaceFile, Study, load_study, search_cases
@@ -27,6 +27,8 @@ class Recorded:
     def __init__(self, cases: tuple[Case, ...], before: Callable[[Policy, int], None] = lambda policy, b: None) -> None:
         self.cases, self.before = cases, before
         self.measured: list[tuple[str, int]] = []
+        self.tried: list[str] = []
+        self.fails: Callable[[Policy, int], Failure | None] = lambda policy, b: None
         self.closed = 0
 
     anchor_ms = 10.0
@@ -41,15 +43,22 @@ class Recorded:
     def __exit__(self, *error: object) -> None:
         self.closed += 1
 
-    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement]:
+    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
+        self.tried.append(policy.digest)
         faster = 1.0 if capture == "eager" else 0.5
         for b in range(first, len(self.cases) // BLOCK):
             self.before(policy, b)
+            if failure := self.fails(policy, b):
+                yield failure
+                return
             self.measured.append((policy.digest, b))
             block = self.cases[b * BLOCK : (b + 1) * BLOCK]
             yield Measurement(
                 cases=tuple(case.digest for case in block),
-                values={"lpips": tuple(damage(policy) * (1 + 0.1 * i) for i in range(BLOCK))},
+                values={
+                    "lpips": tuple(damage(policy) * (1 + 0.1 * i) for i in range(BLOCK)),
+                    "psnr": tuple(60 - 1000 * damage(policy) * (1 + 0.1 * i) for i in range(BLOCK)),
+                },
                 latency_ms=(5 + 2.0 * policy.nfe * faster,),
                 anchor_ms=(10.0,),
                 loop_ms=(2.0 * policy.nfe,),

@@ -12,8 +12,9 @@ import optuna
 import pytest
 
 from frdiff_tune.errors import ModelError, StudyError
+from frdiff_tune.measure import Failure
 from frdiff_tune.policy import Policy
-from frdiff_tune.search import Preparing, Study, TrialOutcome, front, storage, tune
+from frdiff_tune.search import Preparing, Study, TrialFailure, TrialOutcome, front, storage, tune
 from frdiff_tune.search.samplers import SAMPLERS
 from tests.search.recorded import COUNT, Recorded, recorded, study_at
 from tests.tiny import tiny_dit
@@ -250,3 +251,38 @@ def test_a_missing_model_and_a_missing_device_are_explained(tmp_path: Path) -> N
         model = study.file.model.model_copy(update={key: value})
         with pytest.raises(ModelError, match=message):
             next(iter(tune(replace(study, file=study.file.model_copy(update={"model": model})))))
+
+
+def test_a_policy_that_cannot_be_had_is_recorded_and_not_tried_again(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=4)
+
+    def fails(policy: Policy, b: int) -> Failure | None:
+        return Failure("out_of_memory", "no 80 GiB here", b) if len(evaluator.tried) == 3 and b == 1 else None
+
+    evaluator = recorded(study, pipe)
+    evaluator.fails = fails
+    events = [event for event in tune(study, pipe=pipe, evaluator=evaluator) if not isinstance(event, Preparing)]
+    assert [type(event) for event in events] == [TrialOutcome, TrialOutcome, TrialFailure, TrialOutcome], "it counts"
+    failed = events[2]
+    assert isinstance(failed, TrialFailure) and (failed.reason, failed.message) == ("out_of_memory", "no 80 GiB here")
+    shown = front(study)
+    assert len(shown.points) == 3 and shown.failures == (failed,)
+    assert [trial.state.name for trial in optuna_study(study).trials] == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE"]
+
+    other = replace(study, name="other")
+    again = recorded(other, pipe)
+    events = [event for event in tune(other, pipe=pipe, evaluator=again) if not isinstance(event, Preparing)]
+    assert isinstance(events[2], TrialFailure) and events[2].reason == "out_of_memory"
+    assert again.measured == [], "what failed on this machine is known as well"
+
+
+def test_any_figure_may_be_a_limit(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", trials=3, limits=("psnr >= 30", "lpips_p90 <= 0.001"))
+    outcomes(study, pipe)
+    kept = optuna_study(study).trials
+    for trial in kept:
+        (psnr, *_), (p90, *_) = trial.user_attrs["psnr"], trial.user_attrs["lpips_p90"]
+        assert trial.constraints == {"psnr >= 30": 30 - psnr, "lpips_p90 <= 0.001": p90 - 0.001}
+    assert [point.within_limits for point in front(study).points] == [
+        all(excess <= 0 for excess in trial.constraints.values()) for trial in kept
+    ]
