@@ -49,6 +49,8 @@ def half_a_core() -> Iterator[int]:
     finally:
         stop.set()
         process.join(10)
+        process.kill()  # it may not have had a core to end on
+        process.join()
 
 
 def _load(stop: Event) -> None:

@@ -44,6 +44,10 @@ class Drawn:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def __getitem__(self, i: int) -> "Drawn":
+        """Returns one picture with its latents, as a batch of one."""
+        return Drawn(self.pictures[i : i + 1], None if self.latents is None else self.latents[i : i + 1])
+
     @property
     def nbytes(self) -> int:
         """Bytes of both."""
@@ -65,6 +69,17 @@ def draw(painter: Painter, cases: Sequence[Case], call: Mapping[str, Any]) -> Dr
     with _watched(painter.scheduler()) as last:
         pictures = render(painter, cases, call)
     return Drawn(pictures, _own(last[0], len(cases)) if last else None)
+
+
+def joined(parts: Sequence[Drawn]) -> Drawn:
+    """Returns several as one; without latents where one has none.
+
+    Arguments:
+        parts: At least one, with pictures of one size.
+    """
+    latents = [part.latents for part in parts if part.latents is not None]
+    whole = len(latents) == len(parts)
+    return Drawn(np.concatenate([part.pictures for part in parts]), np.concatenate(latents) if whole else None)
 
 
 def check_black(drawn: Drawn, references: Drawn, cases: Sequence[Case]) -> None:

@@ -8,15 +8,16 @@ import torch
 
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, blocks, cases_digest
-from frdiff_tune.measure.drawn import draw
+from frdiff_tune.measure.drawn import Drawn, check_black, draw, joined
 from frdiff_tune.measure.evaluator import check_numbers
 from frdiff_tune.measure.figure import STATISTICS, Figure
+from frdiff_tune.measure.floors import Reference
 from frdiff_tune.measure.hardware import pipe_device
-from frdiff_tune.measure.metrics import PAIRED, Lpips
+from frdiff_tune.measure.metrics import PAIRED, Paired, SetMetric, load_paired, load_sets
 from frdiff_tune.measure.picture import checked_call
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.timing import Timed, timing
-from frdiff_tune.policy import Measured, Policy, Quality
+from frdiff_tune.policy import Floor, Measured, Policy, Quality, SetQuality
 from frdiff_tune.runtime import Capture
 
 Progress = tuple[int, int]  # done, to do; in pictures and timed pairs
@@ -48,6 +49,9 @@ def verification(
     held_out: bool = True,
     capture: Capture = "eager",
     device: torch.device | str | None = None,
+    metrics: Sequence[str] = ("lpips",),
+    weights: str | Path | None = None,
+    floor_count: int = 0,
 ) -> Generator[Progress, None, Measured]:
     """Measures a policy in one process with the bare pipeline, their timed calls in turn (A B B A).
 
@@ -59,13 +63,16 @@ def verification(
         cache_dir: Where reference pictures are kept.
         call: Arguments that are the same for all cases.
         batch: Pictures per timed call.
-        quality_batch: Pictures per call for LPIPS.
+        quality_batch: Pictures per call that are compared.
         latency_interval: Wanted half width of the speed-up's 95 % interval, over its value.
         latency_calls: Timed calls of each, at most.
         throughput_batch: Pictures per call at which pictures per second are measured too; None: not measured.
         held_out: Whether the search never saw these cases.
         capture: How the network is launched under the policy; the bare pipeline is as it is.
-        device: Where LPIPS runs; None: the pipeline's device.
+        device: Where metrics run; None: the pipeline's device.
+        metrics: What is measured of the pictures, paired or between the sets.
+        weights: Folder in which the metrics' weights are looked for first.
+        floor_count: Cases on which the floors are measured, the first ones; 0: no floors.
 
     Yields:
         What is done and what there is to do.
@@ -75,17 +82,19 @@ def verification(
 
     Raises:
         MismatchError: If the policy is for another pipeline.
-        MeasureError: If a picture is not finite, or there are no cases.
+        MeasureError: If a picture is black or not finite, there are no cases, or a metric is not to be had.
     """
     numbers = {"steps": steps, "batch": batch, "quality_batch": quality_batch, "latency_calls": latency_calls}
     check_numbers(cases, numbers | {"throughput_batch": throughput_batch or 1})
     given, most = checked_call(call or {}), latency_calls * (1 if throughput_batch is None else 2)
-    total = 2 * len(cases) + most
+    floor_count, place = min(floor_count, len(cases)), None if weights is None else Path(weights)
+    total = 2 * len(cases) + most + 2 * floor_count
     with Bench(pipe) as bench:
         candidate, reference = Contender(bench, policy, 0, capture), Contender(bench, None, steps)
         candidate.ready()  # a policy that does not fit is refused before anything is drawn
-        distances: list[float] = []
-        lpips, parts = Lpips(device or pipe_device(pipe)), blocks(cases, quality_batch)
+        where = device or pipe_device(pipe)
+        paired, sets = load_paired(metrics, where, place), load_sets(metrics, where, place)
+        taken, parts, kept = Compared(paired, sets), blocks(cases, quality_batch), dict[str, Drawn]()
         run = timing(
             candidate,
             reference,
@@ -98,11 +107,22 @@ def verification(
         )
         timed = yield from _counted(run, total)
         for block, wanted in zip(parts, references(bench, parts, steps, given, Path(cache_dir)), strict=True):
-            distances += lpips(draw(candidate, block, given), wanted)
+            taken.add(draw(candidate, block, given), wanted, block)
+            kept |= {case.digest: wanted[i] for i, case in enumerate(block)}
             bench.use(None)
-            yield most + 2 * len(distances), total
+            yield most + 2 * taken.count, total
+        floors: tuple[Floor, ...] = ()
+        if floor_count:
+            some = cases[:floor_count]
+            against = Reference(bench, some, joined([kept[case.digest] for case in some]), steps, given)
+            floors = against.numerics(capture, batch, paired)
+            yield total - floor_count, total
+            floors += against.discretisation(quality_batch, Path(cache_dir), paired)
+            yield total, total
     return Measured(
-        quality=qualities("lpips", distances),
+        quality=taken.quality(),
+        sets=taken.between(),
+        floors=floors,
         cases=cases_digest(cases),
         case_count=len(cases),
         held_out=held_out,
@@ -117,6 +137,46 @@ def _counted(run: Generator[int, None, Timed], total: int) -> Generator[Progress
             yield next(run), total
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+
+
+class Compared:
+    """Pictures compared with their references so far.
+
+    Arguments:
+        paired: Metrics of picture and reference.
+        sets: Metrics between the two sets.
+    """
+
+    def __init__(self, paired: Sequence[Paired], sets: Sequence[SetMetric]) -> None:
+        self.count = 0
+        self._paired, self._sets = paired, sets
+        self._values: dict[str, list[float]] = {metric.name: [] for metric in paired}
+
+    def add(self, drawn: Drawn, wanted: Drawn, cases: Sequence[Case]) -> None:
+        """Compares the pictures of a block.
+
+        Raises:
+            MeasureError: If a picture is black where the reference is not, or cannot be compared.
+        """
+        check_black(drawn, wanted, cases)
+        for metric in self._paired:
+            self._values[metric.name] += metric(drawn, wanted)
+        for between in self._sets:
+            between.add(drawn, wanted)
+        self.count += len(cases)
+
+    def quality(self) -> tuple[Quality, ...]:
+        """Returns every figure of the paired metrics."""
+        return tuple(row for name, values in self._values.items() for row in qualities(name, values))
+
+    def between(self) -> tuple[SetQuality, ...]:
+        """Returns the figures between the sets."""
+        rows = []
+        for metric in self._sets:
+            value, deviation = metric.value()
+            about = {"metric": metric.title, "unit": metric.unit, "count": metric.count, "comparable": metric.comparable}
+            rows.append(SetQuality(kind="paired", value=value, deviation=deviation, **about))
+        return tuple(rows)
 
 
 def qualities(metric: str, values: Sequence[float]) -> tuple[Quality, ...]:

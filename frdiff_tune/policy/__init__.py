@@ -4,6 +4,8 @@ from frdiff_tune.policy.plan import StepPlan
 from frdiff_tune.policy.policy import SCHEMA_VERSION, Policy
 from frdiff_tune.policy.schema import json_schema
 from frdiff_tune.policy.sections import (
+    Floor,
+    FloorKind,
     Machine,
     Measured,
     ModelInfo,
@@ -11,6 +13,7 @@ from frdiff_tune.policy.sections import (
     Quality,
     Sampling,
     SchedulerInfo,
+    SetQuality,
 )
 from frdiff_tune.policy.timed import Conditions, Energy, Figure, Latency, Throughput
 
@@ -19,6 +22,8 @@ __all__ = [
     "Conditions",
     "Energy",
     "Figure",
+    "Floor",
+    "FloorKind",
     "Latency",
     "Machine",
     "Measured",
@@ -28,6 +33,7 @@ __all__ = [
     "Quality",
     "Sampling",
     "SchedulerInfo",
+    "SetQuality",
     "StepPlan",
     "Throughput",
     "json_schema",

@@ -76,6 +76,56 @@ class Quality(Section):
     threshold: Number | None = None
 
 
+FloorKind = Literal["numerics", "discretisation"]
+
+
+class Floor(Section):
+    """How far pictures are from the reference without any policy's doing, with its 95 % interval over ``count`` pictures.
+
+    Arguments:
+        kind: ``numerics``: every step computed, launched and batched as under the policy; ``discretisation``: the reference
+            against the same run with four times the steps.
+        metric: Name of the metric, as ``lpips``.
+        unit: Unit of the value; ``1`` for a pure number.
+        statistic: What of the pictures' values is stated.
+        value: The figure.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        count: Pictures.
+    """
+
+    kind: FloorKind
+    metric: str
+    unit: str
+    statistic: Literal["mean", "median"]
+    value: Number
+    low: Number
+    high: Number
+    count: Count
+
+
+class SetQuality(Section):
+    """A figure between the set of the policy's pictures and the reference's of the same seeds; 0 for the full policy.
+
+    Arguments:
+        metric: Name of the metric with the sample size, as ``fid_1k``.
+        unit: Unit of the value; ``1`` for a pure number.
+        kind: ``paired``: both sets have the same prompts and seeds.
+        value: The figure.
+        deviation: Standard deviation over subsets of the pictures; None where the metric has none.
+        count: Pictures of each set.
+        comparable: Whether there are as many as papers use (10,000); else it compares only with figures of this size.
+    """
+
+    metric: str
+    unit: str
+    kind: Literal["paired"]
+    value: Number
+    deviation: Number | None = None
+    count: Count
+    comparable: bool
+
+
 class Measured(Section):
     """What was measured of a policy, on which cases.
 
@@ -95,6 +145,8 @@ class Measured(Section):
         energy: Energy per picture; None where no GPU tells.
         conditions: What went on beside the timed calls.
         quality: Quality figures against the reference pictures.
+        sets: Figures between the two sets of pictures.
+        floors: How far pictures are from the reference without the policy's doing.
         cache_bytes: Bytes that the run's stored tensors hold at their most.
         peak_bytes: Peak device memory of a call; None where the device does not tell.
         reference_peak_bytes: The same of the bare pipeline.
@@ -119,6 +171,8 @@ class Measured(Section):
     energy: Energy | None = None
     conditions: Conditions | None = None
     quality: tuple[Quality, ...]
+    sets: tuple[SetQuality, ...] = ()
+    floors: tuple[Floor, ...] = ()
     cache_bytes: Count
     peak_bytes: Count | None = None
     reference_peak_bytes: Count | None = None

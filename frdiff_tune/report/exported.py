@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.report.gallery import row_names, save_side_by_side
 from frdiff_tune.report.points import points_of
-from frdiff_tune.report.policy_tables import machine_line, measured_json
+from frdiff_tune.report.policy_tables import floor_words, machine_line, measured_json
 from frdiff_tune.report.summary import digits
 from frdiff_tune.report.words import describe, solver
 
@@ -23,13 +23,13 @@ def headline(policy: Policy) -> str:
     """Returns what was measured of an exported policy, in one sentence."""
     measured = policy.measured
     assert measured is not None, "an export is measured"
-    mean = next(figure for figure in measured.quality if figure.statistic == "mean")
+    mean = next(figure for figure in measured.quality if (figure.metric, figure.statistic) == ("lpips", "mean"))
     seen = "held-out pictures" if measured.held_out else "pictures"
     return (
         f"{measured.speedup:.2f}x faster than the reference (95 %: {measured.speedup_low:.2f} to "
         f"{measured.speedup_high:.2f}): {measured.latency.median_ms:,.0f} ms instead of "
         f"{measured.reference_latency.median_ms:,.0f} ms per call; mean LPIPS {digits(mean.value)} "
-        f"({digits(mean.low)} to {digits(mean.high)}) on {measured.case_count} {seen}."
+        f"({digits(mean.low)} to {digits(mean.high)}) on {measured.case_count} {seen}{floor_words(measured, mean)}."
     )
 
 

@@ -11,7 +11,7 @@ from frdiff_tune.report.words import describe
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from frdiff_tune.policy import Latency, Machine, Measured, Policy, Quality
+    from frdiff_tune.policy import Conditions, Latency, Machine, Measured, Policy, Quality, SetQuality
 
 MIB = 2**20
 
@@ -58,9 +58,26 @@ def rows(policy: Policy) -> Iterator[tuple[str, str]]:
 def _measured(measured: Measured) -> Iterator[tuple[str, str]]:
     yield "latency", f"{latency_line(measured.latency)}; reference {latency_line(measured.reference_latency)}"
     interval = f"{measured.speedup_low:.2f} to {measured.speedup_high:.2f}"
-    yield "speed-up", f"{measured.speedup:.2f}x (95 %: {interval})"
+    wider = " (wider than was asked for)" if measured.latency_interval_reached is False else ""
+    yield "speed-up", f"{measured.speedup:.2f}x (95 %: {interval}){wider}"
+    if measured.throughput is not None:
+        rate = measured.throughput
+        many = f"{rate.images_per_s.value:.3g} pictures/s at batch {rate.batch}"
+        yield "throughput", f"{many}; reference {rate.reference_images_per_s.value:.3g}, {rate.speedup.value:.2f}x"
+    if measured.energy is not None:
+        energy = measured.energy
+        yield "energy", f"{energy.per_image_j:.3g} J per picture; reference {energy.reference_per_image_j:.3g} J"
+    if measured.conditions is not None and (beside := beside_line(measured.conditions)):
+        yield "timed beside", beside
     for quality in measured.quality:
-        yield quality_name(quality), quality_line(quality)
+        if quality.metric == "lpips" or quality.statistic == "mean":
+            yield quality_name(quality), quality_line(quality) + floor_words(measured, quality)
+    for between in measured.sets:
+        yield between.metric, set_line(between)
+    for floor in measured.floors:
+        if floor.statistic == "mean" and floor.metric == "lpips":
+            ends = f"95 %: {floor.low:.2g} to {floor.high:.2g}"
+            yield FLOORS[floor.kind], f"{floor.metric} {floor.value:.2g} ({ends}, n = {floor.count})"
     memory = f"cache {measured.cache_bytes / MIB:.2f} MiB"
     yield "memory", memory if measured.peak_bytes is None else f"{memory}, peak {measured.peak_bytes / MIB:.0f} MiB"
     seen = "held out: the search never saw them" if measured.held_out else "the same that the search used"
@@ -74,6 +91,42 @@ def latency_line(latency: Latency) -> str:
     return f"{latency.median_ms:,.1f} ms (95 %: {latency.low_ms:,.1f} to {latency.high_ms:,.1f}, n = {latency.count})"
 
 
+FLOORS = {"numerics": "floor: launch alone", "discretisation": "floor: 4x the steps"}
+"""What the two floors are called in tables: every step computed under the launch mode, and the reference's own coarseness."""
+
+
+def floor_words(measured: Measured, quality: Quality) -> str:
+    """Returns that a figure is at a floor, if it is: no better can be said of it than of the reference itself."""
+    if not measured.floors:
+        return ""
+    from frdiff_tune.measure import Figure
+
+    better = Figure(quality.metric, quality.statistic).better
+    for floor in measured.floors:
+        if (floor.metric, floor.statistic) == (quality.metric, quality.statistic):
+            beyond = quality.value > floor.value if better == "lower" else quality.value < floor.value
+            if not beyond:
+                return f"; at the floor ({FLOORS[floor.kind].removeprefix('floor: ')}: {floor.value:.2g})"
+    return ""
+
+
+def set_line(between: SetQuality) -> str:
+    """Returns a figure between sets with its sample size."""
+    spread = "" if between.deviation is None else f" +- {between.deviation:.2g} over subsets"
+    small = "" if between.comparable else "; too few pictures to compare with papers"
+    return f"{between.value:.3g}{spread} (policy and reference, {between.count} same seeds{small})"
+
+
+def beside_line(conditions: Conditions) -> str:
+    """Returns what went on beside the timed calls; empty if nothing did."""
+    said = [] if conditions.settled else ["the calls before had not settled"]
+    if conditions.disturbed:
+        said.append(f"{conditions.disturbed} pairs disturbed by {', '.join(conditions.disturbances)}")
+    if conditions.repeated:
+        said.append(f"{conditions.repeated} pairs taken again")
+    return "; ".join(said)
+
+
 def quality_name(quality: Quality) -> str:
     """Returns a quality figure's name: metric and statistic."""
     return f"{quality.metric} {quality.statistic}"
@@ -84,7 +137,8 @@ def quality_line(quality: Quality) -> str:
     if quality.statistic == "flips":
         share = f"{quality.value:.1%} above {quality.threshold:g} (95 %: {quality.low:.1%} to {quality.high:.1%}"
         return f"{share}, n = {quality.count})"
-    return f"{quality.value:.2g} (95 %: {quality.low:.2g} to {quality.high:.2g}, n = {quality.count})"
+    unit = "" if quality.unit == "1" else f" {quality.unit}"
+    return f"{quality.value:.3g}{unit} (95 %: {quality.low:.3g} to {quality.high:.3g}, n = {quality.count})"
 
 
 def machine_line(machine: Machine) -> str:
@@ -119,6 +173,9 @@ def measured_json(measured: Measured) -> dict[str, Any]:
             }
             for figure in measured.quality
         },
+        "sets": {row.metric: {"value": row.value, "deviation": row.deviation, "count": row.count} for row in measured.sets},
+        "floors": [row.model_dump(mode="json") for row in measured.floors],
+        "latency_interval_reached": measured.latency_interval_reached,
         "cache_mib": measured.cache_bytes / MIB,
         "peak_mib": None if measured.peak_bytes is None else measured.peak_bytes / MIB,
         "cases": measured.case_count,

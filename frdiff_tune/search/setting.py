@@ -100,7 +100,8 @@ def make_evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Measures
     """Returns the evaluator of a study's question."""
     from frdiff_tune.measure import Evaluator
 
-    return Evaluator(pipe, cases, cache_dir=cache_folder(), metrics=searched_metrics(study), **measuring(study))
+    metrics: dict[str, Any] = {"metrics": searched_metrics(study), "weights": study.file.measure.weights or None}
+    return Evaluator(pipe, cases, cache_dir=cache_folder(), **measuring(study), **metrics)
 
 
 def recording_of(
@@ -148,6 +149,9 @@ def precision(study: Study) -> dict[str, Any]:
         "latency_interval": wanted.latency_interval,
         "latency_calls": wanted.latency_calls,
         "throughput_batch": wanted.throughput_batch,
+        "metrics": tuple(dict.fromkeys((*searched_metrics(study), *wanted.metrics))),
+        "weights": wanted.weights or None,
+        "floor_count": wanted.floor_count,
     }
 
 

@@ -22,6 +22,9 @@ ELSEWHERE = (
     "measure.latency_interval",
     "measure.latency_calls",
     "measure.throughput_batch",
+    "measure.metrics",
+    "measure.floor_count",
+    "measure.weights",
 )
 """What is no part of the question that trials answer: where they are kept, and what an export measures."""
 

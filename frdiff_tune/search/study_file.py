@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
+from frdiff_tune.measure import PAIRED, SETS
 from frdiff_tune.runtime import CAPTURES, Capture
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.samplers import SAMPLERS
@@ -88,11 +89,26 @@ class MeasureSection(Section):
         latency_interval: Calls are timed until the speed-up's 95 % interval is this narrow: half its width over its value.
         latency_calls: Timed calls of policy and reference each, at most; the file says when the interval stayed wider.
         throughput_batch: Pictures per call at which pictures per second are measured too; absent: not measured.
+        metrics: What is measured of an exported policy's pictures, beside LPIPS and what the limits name.
+        floor_count: Held-out cases on which the floors are measured: what the launch mode alone changes, and what four times
+            the steps would; 0: not measured.
+        weights: Folder in which the weights of metrics are looked for first; empty: the torch hub cache only.
     """
 
     latency_interval: Annotated[float, Field(gt=0, lt=1)] = 0.02
     latency_calls: Annotated[int, Field(ge=8)] = 64
     throughput_batch: Positive | None = None
+    metrics: tuple[str, ...] = ("psnr", "ssim", "latent_l2")
+    floor_count: Annotated[int, Field(ge=0)] = 8
+    weights: str = ""
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in (*PAIRED, *SETS):
+                raise ValueError(f"must name metrics that are known but got {name!r}. {nearest(name, (*PAIRED, *SETS))}")
+        return value
 
 
 class SpaceSection(Section):

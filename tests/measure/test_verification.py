@@ -8,7 +8,9 @@ from frdiff_tune.measure import (
     Case,
     agreements,
     cases_digest,
+    draw,
     holds,
+    load_paired,
     machine_digest,
     machine_info,
     measure_pace,
@@ -17,6 +19,7 @@ from frdiff_tune.measure import (
     verification,
     verify,
 )
+from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.policy import Latency, Measured, Quality
 from frdiff_tune.runtime import default_groups, full_policy, keyframe_policy
 from tests.tiny import tiny_dit, tiny_sd
@@ -55,6 +58,31 @@ def test_full_policy_beside_the_bare_pipeline(tmp_path: Path) -> None:
     assert measured.speedup_low <= measured.speedup <= measured.speedup_high
     assert (measured.cases, measured.case_count, measured.held_out) == (cases_digest(CASES), 3, False)
     assert pipe.scheduler is scheduler and "forward" not in vars(pipe.transformer)
+
+
+def test_every_metric_and_both_floors(tmp_path: Path) -> None:
+    pipe: Any = tiny_dit()
+    policy = keyframe_policy(pipe, 4, [0, 2], mixing=0.0)
+    names = ("lpips", "psnr", "latent_l2", "fd_alex")
+    options: dict[str, Any] = {"steps": 4, "cache_dir": tmp_path, "quality_batch": 2, "latency_calls": 3, "metrics": names}
+    run = verification(pipe, policy, CASES, floor_count=2, **options)
+    seen = []
+    try:
+        while True:
+            seen.append(next(run))
+    except StopIteration as done:
+        measured = done.value
+    assert seen[-1] == (3 + 2 * 3 + 2 * 2,) * 2 and seen == sorted(seen)
+    assert [row.metric for row in measured.quality] == [name for name in names[:3] for _ in range(4)]
+    assert [(row.metric, row.kind, row.count, row.comparable) for row in measured.sets] == [("fd_alex_3", "paired", 3, False)]
+    means = {(row.kind, row.metric): row for row in measured.floors if row.statistic == "mean"}
+    assert len(means) == 6 and all(row.count == 2 for row in means.values())
+    assert means["numerics", "lpips"].value == means["numerics", "latent_l2"].value == 0.0, "eager on one CPU: bit-equal"
+    with Bench(pipe) as bench:
+        coarse, fine = (draw(Contender(bench, None, steps), CASES[:2], {}) for steps in (4, 16))
+    (metric,) = load_paired(["latent_l2"])
+    assert means["discretisation", "latent_l2"].value == pytest.approx(sum(metric(fine, coarse)) / 2, rel=1e-6)
+    assert means["discretisation", "psnr"].unit == "dB"
 
 
 def test_progress_and_figures_of_jumps(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from frdiff_tune.measure.metrics._set import Frechet
-from frdiff_tune.measure.metrics.lpips import backbone, network
+from frdiff_tune.measure.metrics.lpips import backbone, enlarged, network
 
 
 class FdAlex(Frechet):
@@ -37,5 +37,5 @@ class AlexFeatures(nn.Module):
         Arguments:
             pictures: Values 0 to 255, with shape (B, 3, H, W).
         """
-        last: Tensor = self.net(self.scaling(pictures.float() / 127.5 - 1))[-1]
+        last: Tensor = self.net(self.scaling(enlarged(pictures.float() / 127.5 - 1)))[-1]
         return last.mean((2, 3))

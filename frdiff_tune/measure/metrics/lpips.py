@@ -43,7 +43,7 @@ class Lpips(Paired):
 
     def compare(self, x: Tensor, y: Tensor) -> Tensor:
         """Returns one value per pair, with shape (B,)."""
-        return self.distances(_enlarged(x / 127.5 - 1), _enlarged(y / 127.5 - 1))
+        return self.distances(enlarged(x / 127.5 - 1), enlarged(y / 127.5 - 1))
 
     def distances(self, x: Tensor, y: Tensor) -> Tensor:
         """Returns LPIPS of pictures as they are, with shape (B,).
@@ -104,7 +104,8 @@ def network(net: str, features: Mapping[str, Tensor]) -> Any:  # noqa: ANN401 (l
     return made.eval().requires_grad_(False)
 
 
-def _enlarged(x: Tensor) -> Tensor:
+def enlarged(x: Tensor) -> Tensor:
+    """Returns pictures whose shorter side is under 128 px at 128 px, bilinear; others as they are."""
     side = min(x.shape[-2:])
     if side >= SMALLEST_SIDE:
         return x
