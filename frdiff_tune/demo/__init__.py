@@ -1,9 +1,9 @@
-"""The embedded models, their prompts and the backbone of LPIPS: where the files are.
+"""The embedded models, their prompts and pictures, and the backbone of LPIPS: where the files are.
 
     emoji       text to image, ``StableDiffusionPipeline``, 128x128 pixels: "a fox on a blue background"
     emoji-dit   class to image, ``DiTPipeline``, 128x128 pixels: "fox"
 
-How they were trained is ``tools/train_demo``; what they were trained on and its licences stand in ``NOTICE``.
+How they were trained is ``tools/train_demo``, how the pictures were made ``tools/demo_pictures.py``; what they were trained on and its licences stand in ``NOTICE``.
 """
 
 import json
@@ -14,15 +14,23 @@ from typing import Any
 
 from frdiff_tune.errors import FrdiffError, MeasureError, ModelError
 
-__all__ = ["alexnet_weights", "colours", "model_folder", "names", "prompts_file"]
+__all__ = ["EMBEDDED", "alexnet_weights", "colours", "model_folder", "names", "picture_file", "prompts_file"]
+
+EMBEDDED = "demo:"
+"""How the name of an embedded file begins where a path could stand."""
 
 _FOLDER = Path(__file__).resolve().parent
 _MODELS = ("emoji", "emoji-dit")
+_LISTED = 8  # names in a message, at most
 _PROMPTS = (
     "prompts/search.txt",
     "prompts/held_out.txt",
     "prompts/search_classes.txt",
     "prompts/held_out_classes.txt",
+    "prompts/search_img2img.jsonl",
+    "prompts/held_out_img2img.jsonl",
+    "prompts/search_inpaint.jsonl",
+    "prompts/held_out_inpaint.jsonl",
 )
 
 
@@ -39,7 +47,7 @@ def model_folder(name: str) -> Path:
 
 
 def prompts_file(name: str) -> Path:
-    """Returns an embedded list of cases: a text file, one prompt or class name per line.
+    """Returns an embedded list of cases: a text file, one prompt, class name or row of call arguments per line.
 
     Arguments:
         name: Such as "prompts/search.txt", without the "demo:" of a study file.
@@ -48,6 +56,19 @@ def prompts_file(name: str) -> Path:
         MeasureError: If there is no such embedded file.
     """
     return _known("an embedded list of cases", name, _PROMPTS, _FOLDER, MeasureError)
+
+
+def picture_file(name: str) -> Path:
+    """Returns an embedded picture, as img2img and inpainting take it: a PNG file of 128x128 pixels.
+
+    Arguments:
+        name: Such as "pictures/fox.png", without the "demo:" of a row of call arguments.
+
+    Raises:
+        MeasureError: If there is no such embedded picture.
+    """
+    known = tuple(f"pictures/{path.name}" for path in sorted((_FOLDER / "pictures").glob("*.png")))
+    return _known("an embedded picture", name, known, _FOLDER, MeasureError)
 
 
 def alexnet_weights() -> Path:
@@ -75,5 +96,5 @@ def _known(what: str, name: str, known: tuple[str, ...], folder: Path, error: ty
     if name in known:
         return folder / name
     near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-    listed = ", ".join(f'"demo:{entry}"' for entry in known)
+    listed = ", ".join(f'"demo:{entry}"' for entry in known[:_LISTED]) + (", ..." if len(known) > _LISTED else "")
     raise error(f'`demo:` must name {what} ({listed}) but got "demo:{name}". Did you mean "demo:{near}"?')

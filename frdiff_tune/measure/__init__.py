@@ -9,6 +9,8 @@ from frdiff_tune.measure.failure import REASONS, Failure, Reason
 from frdiff_tune.measure.figure import STATISTICS, Figure, figure_names, figures
 from frdiff_tune.measure.fingerprint import weights_fingerprint
 from frdiff_tune.measure.hardware import capture_of, machine_digest, machine_info, pipe_device
+from frdiff_tune.measure.image_arguments import IMAGES, image_arguments, required_images
+from frdiff_tune.measure.image_file import ImageFile
 from frdiff_tune.measure.interval import Interval, bootstrap, share
 from frdiff_tune.measure.latency import Pair, Stopping, latency_of, paired_ratio, time_interleaved, warm_up
 from frdiff_tune.measure.measurement import Measurement, Result, summarise
@@ -24,6 +26,7 @@ from frdiff_tune.measure.verification import verification, verify
 from frdiff_tune.measure.walk import Walk
 
 __all__ = [
+    "IMAGES",
     "PAIRED",
     "REASONS",
     "SETS",
@@ -35,6 +38,7 @@ __all__ = [
     "Failure",
     "Figure",
     "GroupProfile",
+    "ImageFile",
     "Interval",
     "Lpips",
     "Measurement",
@@ -59,6 +63,7 @@ __all__ = [
     "figure_names",
     "figures",
     "holds",
+    "image_arguments",
     "latency_of",
     "load_cases",
     "load_paired",
@@ -72,6 +77,7 @@ __all__ = [
     "profile",
     "recording",
     "references",
+    "required_images",
     "render",
     "share",
     "shuffled",

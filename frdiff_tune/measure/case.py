@@ -9,6 +9,8 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
+from frdiff_tune.measure.image_file import ImageFile
+
 BATCHED = frozenset(  # arguments that pipelines take as a list, one entry per picture
     stem + suffix for stem in ("prompt", "negative_prompt") for suffix in ("", "_2", "_3")
 ) | {"class_labels"}
@@ -19,9 +21,9 @@ class Case:
     """A picture to make: call arguments and a seed.
 
     Arguments:
-        arguments: What the pipeline is called with for this picture, as JSON values: ``{"prompt": "a fox"}``.
+        arguments: What the pipeline is called with for this picture, as JSON values and ``ImageFile``: ``{"prompt": "a fox"}``.
         seed: Of the picture's own generator, on the CPU.
-        name: How a figure calls the case; does not change its digest. Empty: its first text.
+        name: How a figure calls the case; does not change its digest. Empty: its prompt, else its first argument.
     """
 
     arguments: Mapping[str, Any]
@@ -45,19 +47,41 @@ class Case:
     @property
     def label(self) -> str:
         """Short text for a figure."""
-        texts = [str(value) for value in self.arguments.values()]
-        return self.name or (texts[0] if texts else f"seed {self.seed}")
+        shown = self.arguments.get("prompt") or next(iter(self.arguments.values()), f"seed {self.seed}")
+        return self.name or _text(shown)
 
     @cached_property
     def kind(self) -> str:
-        """Equal for cases that can share one call: the same arguments, and those that take no list with equal values."""
-        single = {name: value for name, value in self.arguments.items() if name not in BATCHED}
-        return digest_of([sorted(self.arguments), single])
+        """Equal for cases that can share one call.
+
+        They have the same arguments, equal values of those that take no list, and pictures of equal sizes. A case with a
+        picture of which a call takes only one shares its call with no other.
+        """
+        images = {name: value for name, value in self.arguments.items() if _is_image(value)}
+        if not all(isinstance(value, ImageFile) and value.batched for value in images.values()):
+            return self.digest
+        single = {name: value for name, value in self.arguments.items() if name not in BATCHED and name not in images}
+        return digest_of([sorted(self.arguments), single, {name: value.size for name, value in images.items()}])
 
 
 def digest_of(value: object) -> str:
-    """Returns the SHA-256 of a JSON value in canonical form, hexadecimal."""
-    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    """Returns the SHA-256 of a JSON value in canonical form, hexadecimal; pictures in it count by their pixels."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=_content).encode()).hexdigest()
+
+
+def _content(value: object) -> object:
+    if isinstance(value, ImageFile):
+        return {"pixels": value.digest}
+    raise TypeError(f"{value!r} is no JSON value")
+
+
+def _is_image(value: object) -> bool:
+    return isinstance(value, ImageFile) or (isinstance(value, tuple) and any(isinstance(one, ImageFile) for one in value))
+
+
+def _text(value: object) -> str:
+    first = value[0] if isinstance(value, tuple) and value else value
+    return first.path.stem if isinstance(first, ImageFile) else str(value)
 
 
 def cases_digest(cases: Iterable[Case]) -> str:
@@ -74,11 +98,18 @@ def call_arguments(cases: Sequence[Case]) -> dict[str, Any]:
     import torch
 
     assert len({case.kind for case in cases}) == 1, "one call takes cases of one kind"
-    arguments: dict[str, Any] = {
-        name: [case.arguments[name] for case in cases] if name in BATCHED else value
-        for name, value in cases[0].arguments.items()
-    }
+    arguments = {name: _together(name, [case.arguments[name] for case in cases]) for name in cases[0].arguments}
     return arguments | {"generator": [torch.Generator("cpu").manual_seed(case.seed) for case in cases]}
+
+
+def _together(name: str, values: Sequence[Any]) -> Any:  # noqa: ANN401
+    """Returns what a call takes for an argument of several cases; files are opened here."""
+    first = values[0]
+    if name in BATCHED:
+        return list(values)
+    if isinstance(first, ImageFile):
+        return [value.load() for value in values] if first.batched and len(values) > 1 else first.load()
+    return [image.load() for image in first] if _is_image(first) else first
 
 
 def blocks(cases: Sequence[Case], size: int) -> tuple[tuple[Case, ...], ...]:

@@ -6,10 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from frdiff_tune.demo import EMBEDDED, prompts_file
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.case import Case
+from frdiff_tune.measure.image_arguments import read_images, required_images
 
-EMBEDDED = "demo:"
 OURS = frozenset({"self", "num_inference_steps", "generator", "output_type", "return_dict", "latents"})  # we give these
 
 
@@ -22,7 +23,8 @@ def load_cases(pipe: Any, source: str | Path, count: int, *, first_seed: int = 0
     Arguments:
         pipe: The pipeline that will be called: it says whether a line is a prompt or a class.
         source: Path of a text file (a line = a prompt, a class name or a class id), of a ``.jsonl`` file (a row of call
-            arguments, ``seed`` among them if it has one), or ``"demo:prompts/search.txt"`` for an embedded file.
+            arguments, ``seed`` among them if it has one), or ``"demo:prompts/search.txt"`` for an embedded file. A row names
+            pictures by their paths, which count from the folder of the file.
         count: Lines to use.
         first_seed: Seed of the first case.
         seeds: Cases per line.
@@ -31,14 +33,17 @@ def load_cases(pipe: Any, source: str | Path, count: int, *, first_seed: int = 0
         MeasureError: If the file cannot be read, has too few lines, or a line is no case of this pipeline.
     """
     _check_counts(count, first_seed, seeds)
-    lines = _lines(source)
+    path = _path(source)
+    lines = _lines(source, path)
     if len(lines) < count:
         raise MeasureError(
             f"`count` must be at most the lines of {source} but got {count} for {len(lines)} lines. "
             "Add lines to the file or lower the count."
         )
-    parse = _row if str(source).endswith(".jsonl") else _line
-    parsed = [parse(pipe, line, f"{source}, line {number}") for number, line in lines[:count]]
+    parsed = []
+    for number, line in lines[:count]:
+        where = f"{source}, line {number}"
+        parsed.append(_row(pipe, line, path.parent, where) if path.suffix == ".jsonl" else _line(pipe, line, where))
     return tuple(
         Case(arguments, first_seed + i + k * count if seed is None else seed + k, name)
         for k in range(seeds)
@@ -52,12 +57,13 @@ def _check_counts(count: int, first_seed: int, seeds: int) -> None:
             raise MeasureError(f"`{field}` must be at least {least} but got {value}. Give a larger number.")
 
 
-def _lines(source: str | Path) -> list[tuple[int, str]]:
-    """Returns the lines that are not blank, each with its number in the file."""
-    from frdiff_tune.demo import prompts_file
-
+def _path(source: str | Path) -> Path:
     text = str(source)
-    path = prompts_file(text.removeprefix(EMBEDDED)) if text.startswith(EMBEDDED) else Path(source)
+    return prompts_file(text.removeprefix(EMBEDDED)) if text.startswith(EMBEDDED) else Path(source)
+
+
+def _lines(source: str | Path, path: Path) -> list[tuple[int, str]]:
+    """Returns the lines that are not blank, each with its number in the file."""
     try:
         rows = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -74,18 +80,21 @@ def _lines(source: str | Path) -> list[tuple[int, str]]:
 
 
 def _line(pipe: Any, line: str, where: str) -> tuple[dict[str, Any], int | None, str]:  # noqa: ANN401
-    parameters = _parameters(pipe)
-    if "prompt" in parameters:
+    parameters, images = _parameters(pipe), required_images(pipe)
+    if "prompt" in parameters and not images:
         return {"prompt": line}, None, ""
     if "class_labels" in parameters:
         return {"class_labels": _class_id(pipe, line, where)}, None, line
+    needs = f"needs {' and '.join(images)}" if images else "takes neither prompt nor class_labels"
+    row = {"prompt": "a fox"} if "prompt" in parameters else {}
+    row |= {name: "pictures/fox.png" for name in images or ("image",)}
     raise MeasureError(
-        f"`cases` must be a .jsonl file for {type(pipe).__name__}, which takes neither prompt nor class_labels, but got "
-        f'{where}. Write rows of call arguments, such as {{"image": "..."}}, into a .jsonl file.'
+        f"`cases` must be a .jsonl file for {type(pipe).__name__}, which {needs}, but got {where}. Write rows of call "
+        f"arguments, such as {json.dumps(row)}, into a .jsonl file."
     )
 
 
-def _row(pipe: Any, line: str, where: str) -> tuple[dict[str, Any], int | None, str]:  # noqa: ANN401
+def _row(pipe: Any, line: str, folder: Path, where: str) -> tuple[dict[str, Any], int | None, str]:  # noqa: ANN401
     arguments = _object(line, where)
     seed = arguments.pop("seed", None)
     if seed is not None and (type(seed) is not int or seed < 0):
@@ -100,6 +109,7 @@ def _row(pipe: Any, line: str, where: str) -> tuple[dict[str, Any], int | None, 
             raise MeasureError(
                 f"a row must hold arguments of {type(pipe).__name__} that vary by case but got {name!r} in {where}. {cure}"
             )
+    arguments = read_images(pipe, arguments, folder, where)
     label = arguments.get("class_labels")
     if label is None:
         return arguments, seed, ""

@@ -73,6 +73,7 @@ def setting_of(policy: Policy, *, study: str = "", model: str = "", device: str 
     if found is not None and not model:
         section = found.file.model
         loading |= {"variant": section.variant, "dtype": section.dtype, "device": section.device}
+    loading["pipeline"] = policy.model.pipeline if found is None else found.file.model.pipeline
     loading |= {name: value for name, value in (("device", device), ("dtype", dtype)) if value}
     if found is None:
         return Setting(source, policy.sampling.num_inference_steps, loading=loading)

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def load_pipeline(
     variant: str = "",
     dtype: str = "",
     device: str = "",
+    pipeline: str = "",
 ) -> Any:  # noqa: ANN401
     """Loads a diffusers pipeline.
 
@@ -31,12 +33,13 @@ def load_pipeline(
         variant: File variant, as ``fp16``.
         dtype: ``float32``, ``float16`` or ``bfloat16``; empty for the files' own.
         device: As ``cuda`` or ``cpu``; empty for the GPU if there is one.
+        pipeline: Class to load it as, as ``StableDiffusionImg2ImgPipeline``; empty for the model's own.
 
     Returns:
         The pipeline on its device, its progress bar off.
 
     Raises:
-        ModelError: If the source, the dtype or the device is not to be had.
+        ModelError: If the source, the dtype or the device is not to be had, or the model lacks parts of the pipeline.
     """
     import torch
 
@@ -45,7 +48,7 @@ def load_pipeline(
         raise ModelError(f"`dtype` must be one of {', '.join(DTYPES)} but got {dtype!r}. Leave it out for the files' own.")
     options: dict[str, Any] = {"torch_dtype": getattr(torch, dtype)} if dtype else {}
     options |= {key: value for key, value in (("revision", revision), ("variant", variant)) if value}
-    pipe = _open(source, options)
+    pipe = _open(source, options, pipeline)
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(target)
 
@@ -66,23 +69,61 @@ def _device(device: str) -> str:
     return chosen
 
 
-def _open(source: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
-    import diffusers
-
-    pipeline: Any = diffusers.DiffusionPipeline
+def _open(source: str, options: dict[str, Any], pipeline: str) -> Any:  # noqa: ANN401
+    if not source.startswith("demo:") and not Path(source).exists() and ":" in source:
+        return _as_class(_factory(source), pipeline, source)
+    cls = _pipeline_class(pipeline or "DiffusionPipeline")
     if source.startswith("demo:"):
         from frdiff_tune.demo import model_folder
 
-        return _quietly(pipeline, str(model_folder(source.removeprefix("demo:"))), options)
-    if not Path(source).exists() and ":" in source:
-        return _factory(source)
+        folder = str(model_folder(source.removeprefix("demo:")))
+        try:
+            return _quietly(cls, folder, options)
+        except ValueError as error:
+            raise _lacking(source, pipeline, error) from error
     try:
-        return pipeline.from_pretrained(source, **options)
+        return cls.from_pretrained(source, **options)
     except (OSError, ValueError) as error:
+        if _lacks_parts(error):
+            raise _lacking(source, pipeline, error) from error
         raise ModelError(
             f"`source` must be an embedded model, a folder, a hub id or `package.module:factory` but {source!r} could not be "
             f"loaded: {str(error).splitlines()[0]} Check its spelling, the network, or `hf auth login` for gated models."
         ) from error
+
+
+def _as_class(pipe: Any, name: str, source: str) -> Any:  # noqa: ANN401
+    """Returns a factory's pipeline as another class around the same parts."""
+    if not name or type(pipe).__name__ == name:
+        return pipe
+    try:
+        return _pipeline_class(name).from_pipe(pipe)
+    except (ValueError, TypeError) as error:
+        raise _lacking(source, name, error) from error
+
+
+def _pipeline_class(name: str) -> Any:  # noqa: ANN401
+    """Returns the diffusers pipeline class called ``name``."""
+    import diffusers
+
+    known = [other for other in dir(diffusers) if other.endswith("Pipeline")]
+    found = getattr(diffusers, name, None) if name in known else None
+    if not (isinstance(found, type) and issubclass(found, diffusers.DiffusionPipeline)):
+        near = " or ".join(get_close_matches(name, known, 3))
+        cure = f"Did you mean {near}?" if near else "Use the model's own, by leaving it out."
+        raise ModelError(f"`pipeline` must be a pipeline class of diffusers {diffusers.__version__} but got {name!r}. {cure}")
+    return found
+
+
+def _lacks_parts(error: Exception) -> bool:
+    return isinstance(error, ValueError) and "expected" in str(error)
+
+
+def _lacking(source: str, pipeline: str, error: Exception) -> ModelError:
+    return ModelError(
+        f"`pipeline` must be a class that {source!r} has all parts of but got {pipeline!r}: {str(error).splitlines()[0]} "
+        f"Choose another class, or add the parts in a function and give source = 'package.module:factory'."
+    )
 
 
 def _quietly(cls: Any, folder: str, options: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -49,10 +49,11 @@ def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: flo
     limit = minutes if minutes is not None else study.file.search.minutes or float("inf")
     quality = measure_pace(pipe, shown, call.arguments, cases.quality_batch)
     timed = quality if call.batch == cases.quality_batch else measure_pace(pipe, shown, call.arguments, call.batch)
-    nfe = round(NFE_SHARE * call.num_inference_steps)
+    T = setting.walk_of(study, pipe, shown).T(call.num_inference_steps)
+    nfe = round(NFE_SHARE * T)
     recorded = setting.RECORDED if needs_recording(study.space.forecast.features) else 0
     bare = len(shown) + recorded
-    reference_ms = quality.pictures_ms(bare, call.num_inference_steps) + 3 * timed.call_ms(call.num_inference_steps)
+    reference_ms = quality.pictures_ms(bare, T) + 3 * timed.call_ms(T)
     trial_ms = quality.pictures_ms(len(shown), nfe) + TIMED * (timed.call_ms(nfe) + timed.call_ms(ANCHOR_STEPS))
     fitting = min(wanted, max(int((limit * 60_000 - reference_ms) / trial_ms), 1)) if limit < float("inf") else wanted
     height, width = picture_size(pipe, call.arguments)

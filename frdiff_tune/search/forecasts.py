@@ -55,6 +55,6 @@ def forecast(policy: Policy, name: str, recording: Recording | None, scheduler: 
             f"`record` must be given for a space whose `forecast.features` name a fit but got {name!r} and none. Give "
             f"Space(..., record=...), or take {name!r} out."
         )
-    times = timesteps_of(scheduler, policy.sampling.num_inference_steps)
+    times = timesteps_of(scheduler, policy.sampling.num_inference_steps)[-policy.T :]  # a strength leaves out the first
     grams = {group: recording.gram(policy.groups[group], times) for group in groups}
     return forecast_features(policy, {group: Fitted(gram, basis) for group, gram in grams.items() if gram is not None})

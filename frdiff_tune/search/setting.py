@@ -10,6 +10,7 @@ from frdiff_tune.measure import (
     Failure,
     Figure,
     Measurement,
+    Walk,
     cases_digest,
     digest_of,
     load_cases,
@@ -74,7 +75,7 @@ def open_pipeline(study: Study) -> Any:  # noqa: ANN401
         ModelError: If the model or the device is not to be had.
     """
     model = study.file.model
-    return load_pipeline(model.source, revision=model.revision, variant=model.variant, dtype=model.dtype, device=model.device)
+    return load_pipeline(**model.model_dump())
 
 
 def search_cases(study: Study, pipe: Any) -> tuple[Case, ...]:  # noqa: ANN401
@@ -94,6 +95,18 @@ def held_out_cases(study: Study, pipe: Any, seeds: int = 1) -> tuple[Case, ...]:
     """
     cases = study.file.cases
     return load_cases(pipe, cases.held_out, cases.held_out_count, first_seed=HELD_OUT_SEED, seeds=seeds)
+
+
+def walk_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Walk:  # noqa: ANN401
+    """Returns how many steps the study's calls walk.
+
+    Raises:
+        MeasureError: If the reference would walk none, or some cases fewer than others.
+    """
+    call = study.file.call
+    walk = Walk(pipe, cases, call.arguments)
+    walk.check(call.num_inference_steps)
+    return walk
 
 
 def make_evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Measures:  # noqa: ANN401

@@ -3,7 +3,7 @@
 Every parameter is suggested in every trial, also those that the others make idle: model-based samplers fall back to
 random outside the space that all trials share. ``decode`` is total; ``encode`` inverts it where a policy lies in the space.
 
-    num_inference_steps            step count
+    num_inference_steps            step count; where the cases walk none of it, or not equally many, the next larger one
     scheduler                      "DDIMScheduler/trailing"
     keyframes.encoding             which of the next two counts
     keyframes.interval             uniform: every so many steps
@@ -22,6 +22,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from frdiff_tune.errors import SpaceError
+from frdiff_tune.measure import Walk
 from frdiff_tune.policy import Policy
 from frdiff_tune.policy.forecast import lagrange_weights
 from frdiff_tune.runtime import Capture, Recording, full_policy, keyframe_policy
@@ -44,9 +46,10 @@ class Space:
         record: (group -> site names) -> what they keep in full runs of the reference. It is called here, and only if a forecast
             is to be fitted; None: policies with such a forecast cannot be decoded.
         captures: How the network may be launched.
+        walk: How many steps the calls walk; None: all of a solver's timesteps.
 
     Raises:
-        SpaceError: If the pipeline can run none of the solvers.
+        SpaceError: If the pipeline can run none of the solvers, or walks no steps with any of them.
         MismatchError: If a group means no site.
     """
 
@@ -57,6 +60,7 @@ class Space:
         reference_steps: int,
         record: Callable[[Mapping[str, Sites]], Recording] | None = None,
         captures: Sequence[Capture] = ("eager",),
+        walk: Walk | None = None,
     ) -> None:
         self.file = file
         self.pipe = pipe
@@ -64,7 +68,8 @@ class Space:
         self.captures = tuple(captures)
         fewest, most = file.steps.num_inference_steps
         self.steps = min(fewest, reference_steps), min(most, reference_steps)
-        self.schedulers = runnable(pipe, file.steps.scheduler, file.steps.spacing)
+        self._walk = walk or Walk(pipe)
+        self.schedulers = self._walked(runnable(pipe, file.steps.scheduler, file.steps.spacing))
         self.groups = resolve_groups(pipe, file.groups)
         self.mixing = MixingSpace(file.mixing)
         self.variables = _variables(file.forecast.variable, pipe)
@@ -93,8 +98,23 @@ class Space:
             scheduler: Label of one of ``schedulers``.
         """
         if (steps, scheduler) not in self._full:
-            self._full[steps, scheduler] = full_policy(self.pipe, steps, scheduler=self.schedulers[scheduler])
+            solver = self.schedulers[scheduler]
+            T = self._walk.T(steps, solver)
+            further = T < 1 and steps < self.steps[1]
+            self._full[steps, scheduler] = (
+                self.full(steps + 1, scheduler) if further else full_policy(self.pipe, steps, T=T, scheduler=solver)
+            )
         return self._full[steps, scheduler]
+
+    def _walked(self, schedulers: dict[str, Any]) -> dict[str, Any]:
+        """Returns the solvers with which all cases walk the same at the greatest step count."""
+        found = {label: solver for label, solver in schedulers.items() if self._walk.T(self.steps[1], solver)}
+        if not found:
+            raise SpaceError(
+                f"`steps.num_inference_steps` must leave steps to walk, for every case the same, but up to {self.steps[1]} no "
+                f"solver of the space does. Raise it, or give the cases one strength."
+            )
+        return found
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -160,17 +180,18 @@ class Space:
         Arguments:
             params: A value per name of ``distributions``.
         """
-        steps, scheduler = params["num_inference_steps"], params["scheduler"]
-        full = self.full(steps, scheduler)
+        scheduler = params["scheduler"]
+        full = self.full(params["num_inference_steps"], scheduler)
         policy = keyframe_policy(
             self.pipe,
-            steps,
+            full.sampling.num_inference_steps,
             self.keyframes(params)[0],
             mixing=self.mixing.decode(params)(full.T),
             groups=without_nesting(self.groups, (name for name in self.groups if params[f"group.{name}"])),
             order=params["forecast.order"],
             variable=params["forecast.variable"],
             strength=round_strength(params.get(STRENGTH, self.file.forecast.strength[0])),
+            T=full.T,
             scheduler=self.schedulers[scheduler],
         )
         if not policy.masks and min(policy.mixing) == 1.0:
@@ -193,7 +214,7 @@ class Space:
         lam = {t: value for t, value in enumerate(policy.mixing) if policy.keyframes[t] == "0"}
         variables = [name for name in self.variables if name == policy.variable] or self.variables
         able = [name for name, encoding in self.encodings.items() if self._writes(encoding, keyframes, policy)]
-        trends = list(self._trends(policy, keyframes, list(timesteps_of(self.schedulers[scheduler], steps))))
+        trends = list(self._trends(policy, keyframes, list(timesteps_of(self.schedulers[scheduler], steps))[-policy.T :]))
         for mixing in self.mixing.encode(lam, policy.T):
             for (order, strength), variable, features, encoding in product(trends, variables, self._features(policy), able):
                 trend = {"forecast.order": order, STRENGTH: strength, FEATURES: features}

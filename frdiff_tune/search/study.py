@@ -57,6 +57,8 @@ class Study:
         if self.space.forecast.features == (HOLD,):
             del space["forecast"]["features"]  # studies that were begun before there was a choice do not hold the key
         tables = {**self.file.model_dump(mode="json"), "space_file": space}
+        if not self.file.model.pipeline:
+            del tables["model"]["pipeline"]  # as above
         flat = {f"{table}.{key}": value for table, keys in tables.items() for key, value in keys.items()}
         return {key: value for key, value in flat.items() if key not in (*BUDGET, *ELSEWHERE)}
 

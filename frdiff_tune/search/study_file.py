@@ -36,6 +36,7 @@ class ModelSection(Section):
         variant: File variant, as ``fp16``.
         dtype: ``float32``, ``float16`` or ``bfloat16``; empty: the files' own.
         device: ``cuda`` or ``cpu``; empty: the GPU if there is one.
+        pipeline: Class to load it as, as ``StableDiffusionImg2ImgPipeline``; empty: the model's own.
     """
 
     source: Text
@@ -43,6 +44,7 @@ class ModelSection(Section):
     variant: str = ""
     dtype: Literal["", "float32", "float16", "bfloat16"] = ""
     device: str = ""
+    pipeline: str = ""
 
 
 class CallSection(Section):

@@ -89,6 +89,7 @@ def tune(
         study.file.call.num_inference_steps,
         record=lambda groups: setting.recording_of(study, pipe, cases, groups),
         captures=captures,
+        walk=setting.walk_of(study, pipe, cases),
     )
     with ExitStack() as stack:
         run = Run(
