@@ -8,7 +8,7 @@ from frdiff_tune.measure.evaluator import Evaluator
 from frdiff_tune.measure.failure import REASONS, Failure, Reason
 from frdiff_tune.measure.figure import STATISTICS, Figure, figure_names, figures
 from frdiff_tune.measure.fingerprint import weights_fingerprint
-from frdiff_tune.measure.hardware import capture_of, machine_digest, machine_info, pipe_device
+from frdiff_tune.measure.hardware import capture_of, differences, machine_digest, machine_info, pipe_device
 from frdiff_tune.measure.image_arguments import IMAGES, image_arguments, required_images
 from frdiff_tune.measure.image_file import ImageFile
 from frdiff_tune.measure.interval import Interval, bootstrap, share
@@ -58,6 +58,7 @@ __all__ = [
     "call_arguments",
     "capture_of",
     "cases_digest",
+    "differences",
     "digest_of",
     "draw",
     "figure_names",

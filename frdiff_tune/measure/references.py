@@ -13,11 +13,10 @@ from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, digest_of
 from frdiff_tune.measure.drawn import Drawn, draw
 from frdiff_tune.measure.fingerprint import weights_fingerprint
-from frdiff_tune.measure.hardware import device_name, pipe_device
+from frdiff_tune.measure.hardware import attention_of, device_name, is_compiled, pipe_device
 from frdiff_tune.measure.picture import picture_size
 from frdiff_tune.runtime import describe_model
 
-LAUNCH = "eager"
 Value = TypeVar("Value")
 
 
@@ -118,7 +117,8 @@ def setting_of(pipe: Any, steps: int, call: Mapping[str, Any]) -> dict[str, Any]
         "size": picture_size(pipe, call),
         "device": device_name(device),
         "threads": torch.get_num_threads() if device.type == "cpu" else None,  # they change the order of sums
-        "launch": LAUNCH,
+        "launch": "compiled" if is_compiled(pipe) else "eager",
+        "attention": attention_of(pipe),
         "versions": [torch.__version__, diffusers.__version__],
     }
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from frdiff_tune.measure import Agreement
-    from frdiff_tune.policy import Machine, Measured, Policy
+    from frdiff_tune.policy import Measured, Policy
     from frdiff_tune.report.setting import Setting
     from frdiff_tune.search import Study
 
@@ -112,7 +112,7 @@ def checking(policy: Policy, setting: Setting, pipe: Any) -> Generator[tuple[int
     Raises:
         StudyError: If its study was not found.
     """
-    from frdiff_tune.measure import agreements, capture_of, cases_digest, verification
+    from frdiff_tune.measure import agreements, capture_of, cases_digest, differences, verification
     from frdiff_tune.search import cache_folder, held_out_cases, machine_of
     from frdiff_tune.search.setting import measuring, precision
 
@@ -139,9 +139,3 @@ def _study(policy: Policy, setting: Setting) -> Study:
             "found. Give its path."
         )
     return setting.study
-
-
-def differences(stated: Machine, now: Machine) -> dict[str, tuple[Any, Any]]:
-    """Returns the fields in which two machines differ."""
-    old = stated.model_dump()
-    return {name: (old.get(name), value) for name, value in now.model_dump().items() if old.get(name) != value}

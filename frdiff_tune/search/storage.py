@@ -146,7 +146,7 @@ def check_definition(study: Study, kept: dict[str, Any], definition: dict[str, A
         StudyError: Naming what differs.
     """
     now = {key: _plain(value) for key, value in definition.items()}
-    changed = [key for key in sorted({*now, *kept}) if now.get(key) != kept.get(key)]
+    changed = [key for key in sorted({*now, *kept}) if now.get(key) != kept.get(key) and not _unknown(key, kept, now)]
     if changed:
         listed = ", ".join(f"`{key}` was {kept.get(key)!r} and is {now.get(key)!r}" for key in changed[:3])
         raise StudyError(
@@ -154,6 +154,11 @@ def check_definition(study: Study, kept: dict[str, Any], definition: dict[str, A
             f"{study.file.search.storage!r} holds {study.name!r} with another definition: {listed}"
             f"{' and more' if len(changed) > 3 else ''}. Put it back, name another storage, or delete the old one."
         )
+
+
+def _unknown(key: str, kept: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a fact of the machine was not known, then or now: that is no difference."""
+    return key.startswith("machine.") and (kept.get(key) is None or now.get(key) is None)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

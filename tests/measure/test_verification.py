@@ -2,12 +2,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure import (
     Case,
     agreements,
     cases_digest,
+    differences,
     draw,
     holds,
     load_paired,
@@ -130,3 +132,19 @@ def test_profile_of_every_group() -> None:
     assert [row.group for row in rows] == list(default_groups(pipe))
     assert all(row.sites > 0 and row.cache_bytes > 0 and row.module_classes for row in rows)
     assert pipe.scheduler is scheduler and "forward" not in vars(pipe.unet)
+
+
+def test_machines_of_one_kind() -> None:
+    pipe: Any = tiny_dit()
+    here = machine_info(pipe, 1, 32, 32)
+    assert here.memory_bytes and here.attention and here.attention.startswith("AttnProcessor2_0") and here.compile == "eager"
+    assert here.determinism == () and differences(here, here) == {}
+    other = here.model_copy(update={"torch": "1.0", "attention": None})
+    assert differences(here, other) == {"torch": (here.torch, "1.0")}, "what is not known is no difference"
+    assert machine_digest(other) != machine_digest(here)
+    assert machine_digest(here.model_copy(update={"memory_bytes": 1})) == machine_digest(here)
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert differences(here, machine_info(pipe, 1, 32, 32)) == {"determinism": ((), ("deterministic",))}
+    finally:
+        torch.use_deterministic_algorithms(False)
