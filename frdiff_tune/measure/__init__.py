@@ -64,6 +64,7 @@ __all__ = [
     "figures",
     "holds",
     "image_arguments",
+    "image_names",
     "latency_of",
     "load_cases",
     "load_paired",
