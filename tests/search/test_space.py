@@ -144,7 +144,7 @@ def test_a_strength_shortens_every_policy() -> None:
         policy = space.decode(params)
         steps = policy.sampling.num_inference_steps
         assert steps == max(params["num_inference_steps"], 5), "of 4 steps none is walked: it means 5"
-        assert policy.T == int(0.2 * steps) * (policy.sampling.scheduler.name != "HeunDiscreteScheduler")
+        assert policy.T == int(0.2 * steps)
         again = space.encode(policy)
         assert again is not None and space.decode(again).digest == policy.digest
     points = starting_points(space)
