@@ -106,8 +106,8 @@ def call_text(case: Case, call: Mapping[str, Any]) -> str:
     from frdiff_tune.measure.walk import SHORTENING
 
     images = image_names(case)
-    first = next((value for name, value in case.arguments.items() if name not in images and isinstance(value, (str, int))), None)
-    words = [] if first is None else [repr(first if isinstance(first, str) else [first])]
+    shown = [value for name, value in case.arguments.items() if name not in images][:1]
+    words = [repr(value if isinstance(value, str) else [value]) for value in shown]
     fixed = {**call, **case.arguments}
     named = [f"{name}={name}" for name in images] + [f"{name}={fixed[name]!r}" for name in SHORTENING if name in fixed]
     return ", ".join(words + named)

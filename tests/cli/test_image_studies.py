@@ -1,4 +1,4 @@
-"""Img2img and inpainting on a tiny pipeline: ``tune``, ``export``, ``check`` and ``generate``, with pictures of the user's own."""
+"""Img2img and inpainting on a tiny pipeline: ``tune``, ``export``, ``check`` and ``generate``, with one's own pictures."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,9 @@ def written(folder: Path, pipeline: str) -> Path:
 
 
 @pytest.fixture(scope="module", params=list(TASKS))
-def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, folder: Path, run: Run) -> tuple[Path, Result]:
+def done(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, folder: Path, run: Run
+) -> tuple[Path, Result]:
     """A study's file beside its exported policy, and what ``export`` said."""
     place = tmp_path_factory.mktemp("images")
     study = written(place, request.param)

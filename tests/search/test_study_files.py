@@ -131,7 +131,8 @@ def test_a_broken_space_is_explained(tmp_path: Path, old: str, new: str, message
 
 
 def test_unknown_names_list_the_shipped_ones(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"demo, demo-dit, demo-img2img, demo-inpaint, sdxl, stable-diffusion. Did you mean 'demo'\?"):
+    listed = r"demo, demo-dit, demo-img2img, demo-inpaint, sdxl, stable-diffusion. Did you mean 'demo'\?"
+    with pytest.raises(StudyError, match=listed):
         load_study("dmeo")
     with pytest.raises(SpaceError, match="dit, flux, pixart, sdxl, stable-diffusion, transformer"):
         load_space("nowhere")
