@@ -31,7 +31,7 @@ if it is not, no file is written (exit code 5).
     [dim]Example:[/dim]  frdiff-tune export demo --max-lpips 0.01 -o policy.json
     """
     from frdiff_tune.cli.console import print_json
-    from frdiff_tune.report.exported import draw_front, export_json
+    from frdiff_tune.report.exported import call_text, draw_front, export_json
     from frdiff_tune.search import front, held_out_cases, load_study, open_pipeline
 
     wanted = _wanted(pick, max_lpips, max_latency_ms)
@@ -48,7 +48,7 @@ if it is not, no file is written (exit code 5).
     if as_json:
         print_json(export_json(done, output) | {"files": [str(path) for path in files]})
     else:
-        _tell(done, everything, files, cases)
+        _tell(done, everything, files, call_text(cases[0], loaded.file.call.arguments))
 
 
 def _wanted(text: str, max_lpips: float | None, max_latency_ms: float | None) -> Pick:
@@ -74,9 +74,9 @@ def _draw(study: Study, done: Export, pipe: Any, cases: Any, path: Path) -> None
             step(number)
 
 
-def _tell(done: Export, everything: Any, files: list[Path], cases: Any) -> None:  # noqa: ANN401
+def _tell(done: Export, everything: Any, files: list[Path], call: str) -> None:  # noqa: ANN401
     from frdiff_tune.cli.console import results
-    from frdiff_tune.report.exported import first_argument, headline
+    from frdiff_tune.report.exported import headline
     from frdiff_tune.report.points import points_of
     from frdiff_tune.report.summary import apply_lines, found
     from frdiff_tune.report.words import describe
@@ -90,5 +90,5 @@ def _tell(done: Export, everything: Any, files: list[Path], cases: Any) -> None:
         console.print(f"LIMIT NOT KEPT: {limit}\n", style="bold red", markup=False)
     console.print("Written: " + ", ".join(map(str, files)) + "\n", markup=False, soft_wrap=True)
     console.print("Apply it:\n", style="bold")
-    for line in apply_lines(files[0], first_argument(cases), done.point.trial.capture):
+    for line in apply_lines(files[0], call, done.point.trial.capture):
         console.print(f"    {line}", markup=False, soft_wrap=True)

@@ -13,6 +13,9 @@ def generate(
     prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="Prompts, or classes.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures.")] = Path("pictures"),
     seed: Annotated[int, typer.Option(min=0, help="Of the starting noise, the same for every prompt.")] = 0,
+    image: Annotated[Path | None, typer.Option(help="Picture to start from, for img2img, inpainting and the like.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="What of it is drawn anew: white, on black.")] = None,
+    control: Annotated[Path | None, typer.Option(help="Control picture, where it is apart from --image.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also draw the reference, and both side by side.")] = False,
     study: Annotated[str, typer.Option(help="Study that says how the pipeline is called; the policy's own.")] = "",
     model: Annotated[str, typer.Option(help="Model to load; the one that the policy names.")] = "",
@@ -26,6 +29,7 @@ def generate(
     their times and LPIPS.
 
     [dim]Example:[/dim]  frdiff-tune generate policy.json "a fox on a blue background" --compare
+    [dim]Example:[/dim]  frdiff-tune generate inpaint.json "a fox" --image owl.png --mask head.png
     """
     from frdiff_tune.cli.console import errors, print_json, progress, results
     from frdiff_tune.policy import Policy
@@ -38,7 +42,8 @@ def generate(
     if compare and setting.note:
         errors().print(setting.note, style="yellow", soft_wrap=True)
     pipe = setting.load()
-    cases = typed_cases(pipe, prompts, seed)
+    images = {"--image": image, "--mask": mask, "--control": control}
+    cases = typed_cases(pipe, prompts, seed, {option: path for option, path in images.items() if path is not None})
     save = save_pairs if compare else save_pictures
     drawn = []
     with progress("drawing", len(cases)) as done:

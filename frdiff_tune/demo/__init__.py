@@ -3,7 +3,8 @@
     emoji       text to image, ``StableDiffusionPipeline``, 128x128 pixels: "a fox on a blue background"
     emoji-dit   class to image, ``DiTPipeline``, 128x128 pixels: "fox"
 
-How they were trained is ``tools/train_demo``, how the pictures were made ``tools/demo_pictures.py``; what they were trained on and its licences stand in ``NOTICE``.
+How they were trained is ``tools/train_demo``, how the pictures were made ``tools/demo_pictures.py``; what the models were
+trained on and its licences stand in ``NOTICE``.
 """
 
 import json

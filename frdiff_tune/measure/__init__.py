@@ -1,7 +1,7 @@
 """Measuring: cases, references, LPIPS, latency, and the figures that they add up to."""
 
 from frdiff_tune.measure.agreement import Agreement, agreements, holds
-from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of, shuffled
+from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of, image_names, shuffled
 from frdiff_tune.measure.case_file import load_cases
 from frdiff_tune.measure.drawn import Drawn, draw
 from frdiff_tune.measure.evaluator import Evaluator
@@ -65,6 +65,7 @@ __all__ = [
     "figures",
     "holds",
     "image_arguments",
+    "image_names",
     "latency_of",
     "load_cases",
     "load_paired",

@@ -57,11 +57,16 @@ class Case:
         They have the same arguments, equal values of those that take no list, and pictures of equal sizes. A case with a
         picture of which a call takes only one shares its call with no other.
         """
-        images = {name: value for name, value in self.arguments.items() if _is_image(value)}
+        images = {name: self.arguments[name] for name in image_names(self)}
         if not all(isinstance(value, ImageFile) and value.batched for value in images.values()):
             return self.digest
         single = {name: value for name, value in self.arguments.items() if name not in BATCHED and name not in images}
         return digest_of([sorted(self.arguments), single, {name: value.size for name, value in images.items()}])
+
+
+def image_names(case: Case) -> tuple[str, ...]:
+    """Returns the arguments of a case that are pictures."""
+    return tuple(name for name, value in case.arguments.items() if _is_image(value))
 
 
 def digest_of(value: object) -> str:

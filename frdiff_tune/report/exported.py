@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,19 @@ def draw_pairs(
     save_side_by_side(done, path, title=f"{study.name}: reference and policy, held-out prompts, same seeds", names=names)
 
 
-def first_argument(cases: Sequence[Case]) -> str:
-    """Returns what a user would write between the parentheses of a call, as Python."""
-    value = next(iter(cases[0].arguments.values()))
-    return repr(value if isinstance(value, str) else [value])
+def call_text(case: Case, call: Mapping[str, Any]) -> str:
+    """Returns what a user would write between the parentheses of a call, as Python.
+
+    Arguments:
+        case: What to draw; its pictures appear as variables of their arguments' names.
+        call: Arguments that are the same for all cases; what decides the walked steps must be given.
+    """
+    from frdiff_tune.measure import image_names
+    from frdiff_tune.measure.walk import SHORTENING
+
+    images = image_names(case)
+    shown = [value for name, value in case.arguments.items() if name not in images][:1]
+    words = [repr(value if isinstance(value, str) else [value]) for value in shown]
+    fixed = {**call, **case.arguments}
+    named = [f"{name}={name}" for name in images] + [f"{name}={fixed[name]!r}" for name in SHORTENING if name in fixed]
+    return ", ".join(words + named)

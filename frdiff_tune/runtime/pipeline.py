@@ -2,8 +2,10 @@
 
 import hashlib
 import importlib
+import inspect
 import json
 import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -77,15 +79,13 @@ def _open(source: str, options: dict[str, Any], pipeline: str) -> Any:  # noqa: 
         from frdiff_tune.demo import model_folder
 
         folder = str(model_folder(source.removeprefix("demo:")))
-        try:
-            return _quietly(cls, folder, options)
-        except ValueError as error:
-            raise _lacking(source, pipeline, error) from error
+        _check_parts(cls, cls.load_config(folder), source)
+        return _quietly(cls, folder, options)
     try:
+        if pipeline:
+            _check_parts(cls, cls.load_config(source, revision=options.get("revision")), source)
         return cls.from_pretrained(source, **options)
     except (OSError, ValueError) as error:
-        if _lacks_parts(error):
-            raise _lacking(source, pipeline, error) from error
         raise ModelError(
             f"`source` must be an embedded model, a folder, a hub id or `package.module:factory` but {source!r} could not be "
             f"loaded: {str(error).splitlines()[0]} Check its spelling, the network, or `hf auth login` for gated models."
@@ -96,10 +96,23 @@ def _as_class(pipe: Any, name: str, source: str) -> Any:  # noqa: ANN401
     """Returns a factory's pipeline as another class around the same parts."""
     if not name or type(pipe).__name__ == name:
         return pipe
-    try:
-        return _pipeline_class(name).from_pipe(pipe)
-    except (ValueError, TypeError) as error:
-        raise _lacking(source, name, error) from error
+    cls = _pipeline_class(name)
+    parts = {**pipe.config, **pipe.components}
+    _check_parts(cls, parts, source)
+    return cls(**{name: parts[name] for name in inspect.signature(cls.__init__).parameters if name in parts})
+
+
+def _check_parts(cls: Any, parts: Mapping[str, Any], source: str) -> None:  # noqa: ANN401
+    """Checks that a model has whatever a pipeline class cannot be made without."""
+    needed = inspect.signature(cls.__init__).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    missing = [one.name for one in needed if one.kind in plain and one.default is one.empty and one.name not in parts]
+    if lacking := [name for name in missing if name != "self"]:
+        raise ModelError(
+            f"`pipeline` must be a class that {source!r} has all parts of but got {cls.__name__!r}, which needs "
+            f"{' and '.join(lacking)} too. Choose another class, or add what lacks in a function of your own and give "
+            f"source = 'package.module:function'."
+        )
 
 
 def _pipeline_class(name: str) -> Any:  # noqa: ANN401
@@ -113,17 +126,6 @@ def _pipeline_class(name: str) -> Any:  # noqa: ANN401
         cure = f"Did you mean {near}?" if near else "Use the model's own, by leaving it out."
         raise ModelError(f"`pipeline` must be a pipeline class of diffusers {diffusers.__version__} but got {name!r}. {cure}")
     return found
-
-
-def _lacks_parts(error: Exception) -> bool:
-    return isinstance(error, ValueError) and "expected" in str(error)
-
-
-def _lacking(source: str, pipeline: str, error: Exception) -> ModelError:
-    return ModelError(
-        f"`pipeline` must be a class that {source!r} has all parts of but got {pipeline!r}: {str(error).splitlines()[0]} "
-        f"Choose another class, or add the parts in a function and give source = 'package.module:factory'."
-    )
 
 
 def _quietly(cls: Any, folder: str, options: dict[str, Any]) -> Any:  # noqa: ANN401

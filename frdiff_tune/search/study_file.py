@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
-from frdiff_tune.measure import PAIRED, SETS
+from frdiff_tune.measure import IMAGES, PAIRED, SETS
 from frdiff_tune.runtime import CAPTURES, Capture
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.samplers import SAMPLERS
@@ -189,7 +189,7 @@ class StudyFile(Section):
     @field_validator("call")
     @classmethod
     def _leaves_ours(cls, call: CallSection) -> CallSection:
-        taken: Callable[[str], bool] = OURS.__contains__
+        taken: Callable[[str], bool] = {*OURS, *IMAGES}.__contains__
         for name in filter(taken, call.arguments):
             raise ValueError(f"must not hold {name!r}: it comes from the cases or from the measurement. Remove it.")
         return call

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -15,6 +16,7 @@ from frdiff_tune import demo
 from frdiff_tune.errors import MeasureError, ModelError
 
 TEXT = ("prompts/search.txt", "prompts/held_out.txt")
+ROWS = tuple(f"prompts/{part}_{task}.jsonl" for part in ("search", "held_out") for task in ("img2img", "inpaint"))
 CLASSES = ("prompts/search_classes.txt", "prompts/held_out_classes.txt")
 ARTICLES = ("", "a ", "the ", "an emoji of a ", "a picture of a ", "cute ")
 KINDS = {  # from the first to the last name of each run of the vocabulary
@@ -99,7 +101,8 @@ def test_prompts_stay_inside_the_vocabulary() -> None:
     from transformers import CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(demo.model_folder("emoji") / "tokenizer")
-    for prompt in lines(TEXT[0]) + lines(TEXT[1]):
+    rows = [json.loads(row)["prompt"] for name in ROWS for row in lines(name)]
+    for prompt in lines(TEXT[0]) + lines(TEXT[1]) + rows:
         tokens = tokenizer.convert_ids_to_tokens(tokenizer(prompt).input_ids)
         assert len(tokens) <= tokenizer.model_max_length, prompt
         assert all(token.endswith("</w>") for token in tokens[1:-1]), (prompt, tokens)  # whole words, no letters
@@ -121,6 +124,16 @@ def test_classes_cover_what_the_model_draws(name: str) -> None:
     assert {kind(subject) for subject in lines(name)} == set(KINDS)
 
 
+def test_every_picture_is_small_and_used() -> None:
+    used = {path for name in ROWS for row in lines(name) for path in json.loads(row).values() if path.endswith(".png")}
+    folder = demo.picture_file("pictures/cat.png").parent
+    assert used == {f"../pictures/{path.name}" for path in folder.iterdir()}
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 300_000
+    for path in folder.iterdir():
+        with Image.open(path) as picture:
+            assert picture.size == (128, 128)
+
+
 def test_nothing_is_both_searched_and_held_out() -> None:
     searched, held_out = ({parts(prompt)[1] for prompt in lines(name)} for name in TEXT)
     assert len(searched) == len(held_out) == 32
@@ -133,6 +146,8 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         demo.model_folder("emoji-dti")
     with pytest.raises(MeasureError, match=r'got "demo:prompts/serch.txt".*mean "demo:prompts/search.txt"'):
         demo.prompts_file("prompts/serch.txt")
+    with pytest.raises(MeasureError, match=r'"demo:pictures/blue-drop.png", .*, .... but got .*/cta.png".*cat.png'):
+        demo.picture_file("pictures/cta.png")
     with pytest.raises(ModelError, match="embedded model"):
         demo.model_folder("../lpips")
 

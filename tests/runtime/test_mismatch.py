@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from frdiff_tune import apply_policy, frdiff_policy, full_policy, keyframe_policy
+from frdiff_tune.demo import model_folder
 from frdiff_tune.errors import MismatchError, ModelError, PolicyError
 from frdiff_tune.policy import Policy, SchedulerInfo
 from frdiff_tune.runtime import load_pipeline, make_scheduler, match_groups
@@ -153,6 +154,21 @@ def test_models_that_are_not_to_be_had() -> None:
     with pytest.raises(ModelError, match="`device` must name a device"):
         load_pipeline("demo:emoji", device="gpu")
     assert type(load_pipeline("tests.tiny:tiny_pixart", device="cpu")) is type(tiny_pixart())
+
+
+def test_a_model_as_another_class() -> None:
+    pipe = load_pipeline("demo:emoji", device="cpu", pipeline="StableDiffusionInpaintPipeline")
+    assert type(pipe).__name__ == "StableDiffusionInpaintPipeline"
+    made = load_pipeline("tests.tiny:tiny_sd", device="cpu", pipeline="StableDiffusionImg2ImgPipeline")
+    assert type(made).__name__ == "StableDiffusionImg2ImgPipeline" and made.unet.config.sample_size == 8
+    for name, message in [
+        ("StableDiffusionImg2Img", "must be a pipeline class of diffusers .* Did you mean .*StableDiffusionImg2ImgPipeline"),
+        ("DiTPipeline", "must be a class that '.*' has all parts of but got 'DiTPipeline', which needs transformer too"),
+        ("StableDiffusionControlNetPipeline", "has all parts of but got .*needs controlnet too.* source = 'package"),
+    ]:
+        for source in ("demo:emoji", str(model_folder("emoji")), "tests.tiny:tiny_sd"):
+            with pytest.raises(ModelError, match=message):
+                load_pipeline(source, device="cpu", pipeline=name)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

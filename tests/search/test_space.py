@@ -6,10 +6,12 @@ import optuna
 import pytest
 
 from frdiff_tune.errors import MismatchError, SpaceError
+from frdiff_tune.measure import Case, Walk
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import full_policy, keyframe_policy
 from frdiff_tune.search import Space, load_space, load_study, shipped
 from frdiff_tune.search.grouping import without_nesting
+from frdiff_tune.search.starting import starting_points
 from tests.pipelines import ROWS
 from tests.search.recorded import made_up
 from tests.tiny import tiny_dit, tiny_pixart, tiny_sd, tiny_sdxl
@@ -133,6 +135,32 @@ def test_steps_above_the_references_are_cut_off() -> None:
     assert space.steps == (4, 20)
     assert "keyframes.gap_19" in space.distributions
     assert "keyframes.gap_20" not in space.distributions
+
+
+def test_a_strength_shortens_every_policy() -> None:
+    pipe = ROWS["SD img2img"].make()
+    space = Space(load_space("stable-diffusion"), pipe, 20, made_up, walk=Walk(pipe, call={"strength": 0.2}))
+    for params in draws(space, 30):
+        policy = space.decode(params)
+        steps = policy.sampling.num_inference_steps
+        assert steps == max(params["num_inference_steps"], 5), "of 4 steps none is walked: it means 5"
+        assert policy.T == int(0.2 * steps)
+        again = space.encode(policy)
+        assert again is not None and space.decode(again).digest == policy.digest
+    points = starting_points(space)
+    assert {space.decode(point.params).T for point in points} >= {4, 2, 1}
+    assert {point.family for point in points} >= {"known: full", "known: fewer steps", "known: FRDiff", "known: jump"}
+
+
+def test_cases_that_part_leave_their_common_step_counts() -> None:
+    pipe = ROWS["SD img2img"].make()
+    cases = [Case({"prompt": "a fox", "strength": strength}) for strength in (0.7, 0.65)]
+    space = Space(load_space("stable-diffusion"), pipe, 8, made_up, walk=Walk(pipe, cases))
+    label = next(iter(space.schedulers))
+    found = [space.full(steps, label).sampling for steps in (4, 5, 6, 7, 8)]
+    assert [(sampling.num_inference_steps, sampling.T) for sampling in found] == [(4, 2), (5, 3), (7, 4), (7, 4), (8, 5)]
+    with pytest.raises(SpaceError, match="must leave steps to walk, for every case the same, but up to 9 no solver"):
+        Space(load_space("stable-diffusion"), pipe, 9, made_up, walk=Walk(pipe, cases))
 
 
 def test_the_outer_of_nested_groups_wins() -> None:

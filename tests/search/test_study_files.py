@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from frdiff_tune.errors import FrdiffError, MeasureError, SpaceError, StudyError
-from frdiff_tune.search import Limit, load_space, load_study, search_cases, shipped
+from frdiff_tune.search import Limit, held_out_cases, load_space, load_study, open_pipeline, search_cases, shipped
+from frdiff_tune.search.setting import walk_of
 from tests.search.recorded import study_at
 from tests.tiny import tiny_sd
 
@@ -36,9 +37,28 @@ def test_how_surely_an_export_is_timed_is_no_part_of_the_question(tmp_path: Path
     assert study.definition == load_study("demo").definition
 
 
+def test_the_class_of_the_pipeline_is_part_of_the_question_where_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "demo.toml"
+    path.write_text(DEMO.replace("[call]", 'pipeline = "StableDiffusionImg2ImgPipeline"\n[call]'), encoding="utf-8")
+    assert load_study(path).definition["model.pipeline"] == "StableDiffusionImg2ImgPipeline"
+    assert "model.pipeline" not in load_study("demo").definition, "studies that were begun without it go on"
+
+
+@pytest.mark.parametrize("name", ["demo-img2img", "demo-inpaint"])
+def test_studies_of_pictures_search_and_hold_out_other_pictures(name: str) -> None:
+    study = load_study(name)
+    pipe = open_pipeline(study)
+    searched, held_out = search_cases(study, pipe), held_out_cases(study, pipe)
+    assert len(set(searched)) == len(set(held_out)) == 16
+    assert not {case.arguments["image"] for case in searched} & {case.arguments["image"] for case in held_out}
+    assert len({case.kind for case in (*searched, *held_out)}) == 1
+    assert walk_of(study, pipe, searched).T(50) == 40
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("guidance_scale = 7.5", 'image = "fox.png"', "`call` must not hold 'image': it comes from the cases"),
         ("guidance_scale = 7.5", "generator = 1", "`call` must not hold 'generator'"),
         ("trials = 40", "trails = 40", r"`search.trails` is not a known key. Did you mean `trials`\?"),
         ("[cases]", "[casses]", r"`casses` is not a known key. Did you mean `cases`\?|`cases` must be given"),
@@ -111,7 +131,8 @@ def test_a_broken_space_is_explained(tmp_path: Path, old: str, new: str, message
 
 
 def test_unknown_names_list_the_shipped_ones(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"demo, demo-dit, sdxl, stable-diffusion. Did you mean 'demo'\?"):
+    listed = r"demo, demo-dit, demo-img2img, demo-inpaint, sdxl, stable-diffusion. Did you mean 'demo'\?"
+    with pytest.raises(StudyError, match=listed):
         load_study("dmeo")
     with pytest.raises(SpaceError, match="dit, flux, pixart, sdxl, stable-diffusion, transformer"):
         load_space("nowhere")
