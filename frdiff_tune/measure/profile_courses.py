@@ -4,8 +4,8 @@ A machine's pace changes within seconds. So a course compares each kind of step 
 profile is what several rounds of all courses agree on.
 
     reuse     full, then each group alone, all together, and the same with the guidance pair reused as well, in turn
-    jumps     full, and then steps that call no network, of one solver
-    forecast  the same, their scores extrapolated from three keyframes, or in another variable
+    jumps     two full steps, then two that call no network, by one solver; also with scores that are extrapolated from three
+              keyframes, and with scores in another variable
     mixing    steps that compute, and steps that compute and mix with a jump score, in turn
 """
 
@@ -18,11 +18,14 @@ from frdiff_tune.measure.walk import Walk
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import keyframe_policy, make_scheduler
 from frdiff_tune.runtime.families import GUIDANCE
+from frdiff_tune.runtime.variable import Variable
 
 Sites = tuple[str, ...]
-FULL, JUMP, MIX = "full", "jump", "mix"
+FULL, AFTER, JUMP, MIX = "full", "after a jump", "jump", "mix"
 TWICE = 2  # every kind of step comes so often in a course
-JUMPS = 12  # steps of a course of jumps, at least
+STEPS = 12  # of a course of jumps, of one that mixes, and of the bare run beside them, at least
+PERIOD = 4  # of a course of jumps
+QUADRATIC = 2  # order of the extrapolation that is timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,9 @@ class Courses:
 
     def bare(self) -> int:
         """Returns the step count of the bare run that stands beside the courses."""
-        return self._walk.steps(JUMPS)
+        return self._walk.steps(STEPS)
 
-    def jumps(self, scheduler: str | None = None, order: int = 0, variable: Any = "output") -> Course:  # noqa: ANN401
+    def jumps(self, scheduler: str | None = None, order: int = 0, variable: Variable = "output") -> Course:
         """Returns a course of jumps.
 
         Arguments:
@@ -108,43 +111,55 @@ class Courses:
             variable: What scores are stored as.
 
         Raises:
-            MismatchError: If the pipeline cannot run the solver or the variable.
+            MismatchError: If the pipeline cannot run the solver.
         """
         own = None if scheduler is None else make_scheduler(self._pipe, scheduler)
-        steps = self._walk.steps(JUMPS, own)
+        steps = self._walk.steps(STEPS, own)
         T = self._walk.T(steps, own)
-        half = T // 2
-        keyframes = [*range(order + 1), half]
+        keyframes = [t for t in range(T) if t % PERIOD < 2]
         policy = keyframe_policy(
             self._pipe, steps, keyframes, 0.0, groups=(), order=order, variable=variable, T=T, scheduler=own
         )
-        after = order + 2  # solvers of several steps begin with fewer, and caches are cold
-        rows = {FULL: (*range(1, order + 1), half), JUMP: tuple(t for t in range(after, T) if t != half)}
-        return Course(f"jumps {scheduler or ''} {order} {variable}", policy, rows)
+        later = range(PERIOD, T)  # before, solvers of several steps are on their way to their full order
+        rows = {AFTER: [t for t in later if t % PERIOD == 0], FULL: [t for t in later if t % PERIOD == 1]}
+        rows[JUMP] = [t for t in later if t % PERIOD > 1]
+        return Course(f"jumps {scheduler or ''} {order} {variable}", policy, {name: tuple(at) for name, at in rows.items()})
+
+    def extrapolated(self) -> Course:
+        """Returns a course of jumps whose scores are extrapolated."""
+        return self.jumps(order=QUADRATIC)
+
+    def converted(self) -> Course | None:
+        """Returns a course of jumps whose scores are stored in another variable; None if the pipeline has no other."""
+        prediction = self._pipe.scheduler.config.get("prediction_type", "flow_prediction")
+        try:
+            return self.jumps(variable="sample" if prediction == "epsilon" else "epsilon")
+        except MismatchError:
+            return None
 
     def mixing(self) -> Course:
         """Returns a course in which every other step mixes."""
-        steps = self._walk.steps(JUMPS)
+        steps = self._walk.steps(STEPS)
         T = self._walk.T(steps)
         policy = keyframe_policy(self._pipe, steps, [0], [1.0 if t % 2 == 0 else 0.5 for t in range(T)], groups=(), T=T)
         return Course(MIX, policy, {FULL: tuple(range(2, T, 2)), MIX: tuple(range(1, T, 2))})
 
     def solvers(self, names: Sequence[str]) -> dict[str, Course]:
         """Returns a course of jumps for each solver that the pipeline can run, by class name; its own is always one."""
-        own = type(self._pipe.scheduler).__name__
-        found = {own: self.jumps()}
+        found = {type(self._pipe.scheduler).__name__: self.jumps()}
         for name in names:
             try:
-                found.setdefault(name, found.get(name) or self.jumps(name))
+                if name not in found:
+                    found[name] = self.jumps(name)
             except MismatchError:
-                continue  # it cannot run it, so no policy will have it
+                continue  # the pipeline cannot run it, so no policy has it
         return found
 
 
 def apart(groups: Mapping[str, Sites]) -> list[dict[str, Sites]]:
-    """Returns the groups in as few parts as come up when each goes to the first part none of whose sites it meets."""
+    """Returns the groups in parts, each group in the first none of whose sites it meets; those of whole blocks come first."""
     parts: list[dict[str, Sites]] = []
-    for name, sites in groups.items():
+    for name, sites in sorted(groups.items(), key=lambda item: min(site.count(".") for site in item[1])):
         fitting = next((part for part in parts if not any(meets(sites, other) for other in part.values())), None)
         if fitting is None:
             parts.append({name: sites})

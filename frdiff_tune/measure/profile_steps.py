@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -121,6 +122,8 @@ def operations(subject: Subject, arguments: dict[str, Any]) -> Steps:
     """
     from torch.utils.flop_counter import FlopCounterMode, sdpa_flop
 
-    own = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop}  # which torch leaves out
-    with FlopCounterMode(display=False, custom_mapping=own) as counter:
+    attention = partial(sdpa_flop)
+    attention._get_raw = True  # type: ignore[attr-defined]  # it takes the shapes itself
+    on_cpu = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention}  # which torch leaves out
+    with FlopCounterMode(display=False, custom_mapping=on_cpu) as counter:
         return watched(subject, arguments, OperationClock(counter.get_total_flops))
