@@ -29,37 +29,37 @@ MOST = 0.999  # of a network call, that reuse can save
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What reuse saves, as shares of a full network call; of the whole batch, or beside the reuse of the guidance pair.
+    """What reuse saves, as shares of a full network call: of the whole batch, or where the guidance pair is reused as well.
 
     Arguments:
-        groups: Sites of a profiled group -> what it saves.
-        sites: Site -> what it saves.
-        together: All sites of groups that were profiled together -> what these save.
+        base: What is saved already: 0, or what the guidance pair saves.
+        profiled: Sites that were profiled at once -> what is saved in all.
+        sites: Site -> what it saves beside ``base``.
         overlap: How much less two groups save together than apart, over the product of what they save.
     """
 
-    groups: Mapping[Sites, float]
+    base: float
+    profiled: Mapping[Sites, float]
     sites: Mapping[str, float]
-    together: Mapping[Sites, float]
     overlap: float
 
     def saved(self, groups: Iterable[Sites]) -> float:
-        """Returns what groups save that are reused at once."""
+        """Returns what is saved in all where groups are reused at once."""
         chosen = list(groups)
-        known = self.together.get(frozenset().union(*chosen))
+        known = self.profiled.get(frozenset().union(*chosen))
         if known is not None:
             return known
         each = [self.alone(sites) for sites in chosen]
-        return sum(each) - self.overlap * sum(a * b for a, b in combinations(each, 2))
+        return self.base + sum(each) - self.overlap * sum(a * b for a, b in combinations(each, 2))
 
     def alone(self, sites: Sites) -> float:
-        """Returns what one group saves.
+        """Returns what one group saves beside ``base``.
 
         Raises:
             MeasureError: If one of its sites is none of the profiled model.
         """
-        if sites in self.groups:
-            return self.groups[sites]
+        if sites in self.profiled:
+            return self.profiled[sites] - self.base
         for site in sites:
             if site not in self.sites:
                 raise MeasureError(
@@ -131,32 +131,27 @@ class CostModel:
         """Returns which share of a full network call is saved by groups that are reused at once."""
         if groups not in self._shares:
             inner = [sites - {GUIDANCE} for sites in groups if sites != {GUIDANCE}]
-            guidance = self.profile.guidance_share
-            if guidance is not None and any(GUIDANCE in sites for sites in groups):
-                saved = guidance.value + (self._guided.saved(inner) if inner else 0.0)
-            else:
-                saved = self._whole.saved(inner) if inner else 0.0
-            self._shares[groups] = min(saved, MOST)
+            guided = any(GUIDANCE in sites for sites in groups)
+            self._shares[groups] = min((self._guided if guided else self._whole).saved(inner), MOST)
         return self._shares[groups]
 
 
 def _table(profile: Profile, guided: bool) -> Table:
-    """Returns what a profile says of the whole batch, or of the half that the reuse of the guidance pair leaves."""
+    """Returns what a profile says of the whole batch, or of calls that reuse the guidance pair as well."""
     inner = {name: group for name, group in profile.groups.items() if set(group.sites) != {GUIDANCE}}
+    base = profile.guidance_share.value if guided and profile.guidance_share is not None else 0.0
     shares = {name: _value(group, guided) for name, group in inner.items()}
-    together, pairs = dict[Sites, float](), list[tuple[float, float]]()
+    profiled = {frozenset[str](): base} | {frozenset(group.sites): shares[name] for name, group in inner.items()}
+    pairs = []
     for combination in profile.combinations:
-        each = [shares[name] for name in combination.groups]
+        each = [shares[name] - base for name in combination.groups]
         found = _value(combination, guided)
-        together[frozenset(site for name in combination.groups for site in inner[name].sites)] = found
-        pairs.append((sum(a * b for a, b in combinations(each, 2)), sum(each) - found))
+        profiled[frozenset(site for name in combination.groups for site in inner[name].sites)] = found
+        pairs.append((sum(a * b for a, b in combinations(each, 2)), sum(each) + base - found))
     square = sum(product * product for product, _ in pairs)
-    return Table(
-        groups={frozenset(group.sites): shares[name] for name, group in inner.items()},
-        sites=_site_shares(profile, inner, shares),
-        together=together,
-        overlap=min(max(sum(product * less for product, less in pairs) / square, 0.0), 1.0) if square else 0.0,
-    )
+    overlap = sum(product * less for product, less in pairs) / square if square else 0.0
+    beside = {name: share - base for name, share in shares.items()}
+    return Table(base, profiled, _site_shares(profile, inner, beside), min(max(overlap, 0.0), 1.0))
 
 
 def _value(found: GroupProfile | Combination, guided: bool) -> float:

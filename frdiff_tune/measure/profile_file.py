@@ -44,7 +44,7 @@ class GroupProfile(Section):
         module_classes: Classes of its modules.
         saved_ms: What a network call takes less that reuses this group alone.
         saved_share: The same as a share of a full network call.
-        guided_share: The same where the guidance pair is reused as well, beside what that saves; None where there is none.
+        guided_share: The same where the guidance pair is reused as well, what that saves included; None where there is none.
         flops: Floating-point operations of a network call that its reuse saves; None if not counted.
         cache_bytes: Bytes that a run holds for it; None if not measured.
     """
@@ -65,7 +65,7 @@ class Combination(Section):
     Arguments:
         groups: Their names.
         saved_share: What a network call takes less, as a share of a full one.
-        guided_share: The same where the guidance pair is reused as well, beside what that saves; None where there is none.
+        guided_share: The same where the guidance pair is reused as well, what that saves included; None where there is none.
     """
 
     groups: tuple[str, ...]

@@ -138,16 +138,15 @@ class Times:
         )
 
     def _combination(self, course: Course, row: ReuseRow, rows: Sequence[ReuseRow]) -> Combination:
-        alone = [1 - share for share in self._of(course, row.name)]
-        guided = None
-        if (both := ReuseRow(row.groups, guidance=True)) in rows:
-            half = self._of(course, ReuseRow((), guidance=True).name)
-            guided = [a - b for a, b in zip(half, self._of(course, both.name), strict=False)]
+        both = ReuseRow(row.groups, guidance=True)
         return Combination(
             groups=row.groups,
-            saved_share=figure(median_interval(alone)),
-            guided_share=None if guided is None else figure(median_interval(guided)),
+            saved_share=self._saved(course, row),
+            guided_share=self._saved(course, both) if both in rows else None,
         )
+
+    def _saved(self, course: Course, row: ReuseRow) -> Figure:
+        return figure(median_interval([1 - share for share in self._of(course, row.name)]))
 
 
 def times(
