@@ -17,7 +17,7 @@ def profile(
         str,
         typer.Argument(
             metavar="MODEL_OR_STUDY",
-            help="demo:emoji, demo:emoji-dit, a hub id, a folder, package.module:factory; or a study: a bare name (demo) or a .toml.",
+            help="demo:emoji, demo:emoji-dit, a hub id, a folder, package.module:factory; or a study: demo, or a .toml file.",
             show_default=False,
         ),
     ],
@@ -56,7 +56,9 @@ own groups are measured, as it calls the pipeline.
     found = finish("profiling", question.profiling(cases)) if times else None
     written = _written(found, question, output, figure) if found else {}
     if as_json:
-        print_json({"model": question.source, "pipeline": type(question.pipe).__name__, **profile_json(sites, found), **written})
+        print_json(
+            {"model": question.source, "pipeline": type(question.pipe).__name__, **profile_json(sites, found), **written}
+        )
         return
     console = results()
     console.print(sites_table(sites, question.groups))

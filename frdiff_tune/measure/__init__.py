@@ -49,6 +49,7 @@ __all__ = [
     "Pace",
     "Pair",
     "Paired",
+    "Profile",
     "Reason",
     "Result",
     "Sample",

@@ -3,7 +3,6 @@
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
 import torch
 
@@ -191,5 +190,3 @@ def figure(interval: Interval, unit: float = 1.0) -> Figure:
 def told(added: Interval) -> Interval:
     """Returns what a step adds: nothing where it cannot be told from nothing."""
     return added if added.low > 0 else Interval(0.0, min(added.low, 0.0), max(added.high, 0.0))
-
-

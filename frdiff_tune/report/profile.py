@@ -77,8 +77,6 @@ def profile_words(profile: Profile) -> Iterator[str]:
 
 def profile_json(sites: Sequence[Site], profile: Profile | None) -> dict[str, Any]:
     """Returns sites, and the profile as its file holds it."""
-    listed = [
-        {"name": site.name, "group": site.group, "kind": site.kind, "module_class": site.module_class} for site in sites
-    ]
+    listed = [{"name": site.name, "group": site.group, "kind": site.kind, "module_class": site.module_class} for site in sites]
     found = None if profile is None else profile.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {"sites": listed, "profile": found}
