@@ -3,6 +3,7 @@
 from frdiff_tune.measure.agreement import Agreement, agreements, holds
 from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of, image_names, shuffled
 from frdiff_tune.measure.case_file import load_cases
+from frdiff_tune.measure.cost_model import CostModel
 from frdiff_tune.measure.drawn import Drawn, draw
 from frdiff_tune.measure.evaluator import Evaluator
 from frdiff_tune.measure.failure import REASONS, Failure, Reason
@@ -17,9 +18,11 @@ from frdiff_tune.measure.measurement import Measurement, Result, summarise
 from frdiff_tune.measure.metrics import PAIRED, SETS, Lpips, Paired, SetMetric, load_paired, load_sets
 from frdiff_tune.measure.pace import Pace, measure_pace
 from frdiff_tune.measure.picture import picture_size, render
-from frdiff_tune.measure.profile import GroupProfile, profile
+from frdiff_tune.measure.profile import profile
+from frdiff_tune.measure.profile_file import GroupProfile, Profile, load_profile
 from frdiff_tune.measure.recordings import recording
 from frdiff_tune.measure.references import references
+from frdiff_tune.measure.similarity import Similarity, similarity
 from frdiff_tune.measure.stopwatch import Sample, watched_loop
 from frdiff_tune.measure.timing import Timed, timing
 from frdiff_tune.measure.verification import verification, verify
@@ -33,6 +36,7 @@ __all__ = [
     "STATISTICS",
     "Agreement",
     "Case",
+    "CostModel",
     "Drawn",
     "Evaluator",
     "Failure",
@@ -45,10 +49,12 @@ __all__ = [
     "Pace",
     "Pair",
     "Paired",
+    "Profile",
     "Reason",
     "Result",
     "Sample",
     "SetMetric",
+    "Similarity",
     "Stopping",
     "Timed",
     "Walk",
@@ -69,6 +75,7 @@ __all__ = [
     "latency_of",
     "load_cases",
     "load_paired",
+    "load_profile",
     "load_sets",
     "machine_digest",
     "machine_info",
@@ -83,6 +90,7 @@ __all__ = [
     "render",
     "share",
     "shuffled",
+    "similarity",
     "summarise",
     "time_interleaved",
     "timing",

@@ -1,44 +1,35 @@
-"""The profile: what each group of sites costs per step, what reusing it saves, and what its cache holds."""
+"""The profile of a pipeline: what its steps cost, what reuse saves, and what changes from step to step."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from frdiff_tune.measure.bench import Bench, Contender
-from frdiff_tune.measure.case import Case, call_arguments
-from frdiff_tune.measure.hardware import pipe_device
-from frdiff_tune.measure.interval import Interval, bootstrap
-from frdiff_tune.measure.latency import Pair, time_interleaved, warm_up
-from frdiff_tune.measure.picture import checked_call
+from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure.bench import Bench
+from frdiff_tune.measure.case import Case
+from frdiff_tune.measure.hardware import machine_info
+from frdiff_tune.measure.picture import checked_call, picture_size
+from frdiff_tune.measure.profile_courses import Sites
+from frdiff_tune.measure.profile_file import Changes, Profile, ProfiledCall
+from frdiff_tune.measure.profile_worth import Worth
+from frdiff_tune.measure.similarity import ENTRIES, Similarity, similarity
+from frdiff_tune.measure.timing import arguments_of
 from frdiff_tune.measure.walk import Walk
-from frdiff_tune.policy import Policy
-from frdiff_tune.runtime import default_groups, discover_sites, keyframe_policy
+from frdiff_tune.runtime import Capture, default_groups, describe_model, match_groups
+from frdiff_tune.runtime.families import GUIDANCE
 
-STEPS = 6  # that are walked at least: one computes, the others reuse
-PAIRS = 4
+ROUNDS = 5
+SOLVERS = (
+    "DDIMScheduler",
+    "DPMSolverMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "DEISMultistepScheduler",
+    "EulerDiscreteScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+)
+"""Solvers whose jumps are timed, as far as a pipeline can run them: those of the shipped search spaces."""
+PLAIN = (bool, int, float, str, list, dict, type(None))
 
-
-@dataclass(frozen=True, slots=True)
-class GroupProfile:
-    """One group of sites.
-
-    Arguments:
-        group: Its name.
-        kinds: What its sites keep.
-        module_classes: Classes of its modules.
-        sites: Number of sites.
-        full_step_ms: A step that computes everything.
-        reuse_step_ms: A step that reuses this group and computes the rest.
-        cache_bytes: What a run stores for it.
-    """
-
-    group: str
-    kinds: tuple[str, ...]
-    module_classes: tuple[str, ...]
-    sites: int
-    full_step_ms: Interval
-    reuse_step_ms: Interval
-    cache_bytes: int
+Result = TypeVar("Result")
 
 
 def profile(
@@ -46,48 +37,89 @@ def profile(
     cases: Sequence[Case],
     call: Mapping[str, Any] | None = None,
     batch: int = 1,
-    pairs: int = PAIRS,
-) -> Iterator[GroupProfile]:
-    """Yields the groups that the model has of itself, each timed beside the full run (A B B A).
+    *,
+    steps: int,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    solvers: Iterable[str] = SOLVERS,
+    rounds: int = ROUNDS,
+    similar: int | None = None,
+    entries: int = ENTRIES,
+    capture: Capture = "eager",
+) -> Generator[tuple[int, int], None, Profile]:
+    """Profiles a pipeline; yields what is done and what there is to do.
+
+    Operations are counted first, then times are taken, then what changes from step to step is recorded, each apart: counting
+    and recording would disturb the times. Of two networks that take turns, the first steps' is timed.
 
     Arguments:
         pipe: A diffusers pipeline without a policy; restored afterwards.
-        cases: Cases of one kind to draw, in turn.
+        cases: What to draw, in turn; those of the first one's kind are timed.
         call: Arguments that are the same for all cases.
         batch: Pictures per call.
-        pairs: Timed pairs per group.
+        steps: ``num_inference_steps`` of the full run that speed-ups refer to, and that is recorded.
+        groups: Group -> site names; None: those that the model has of itself.
+        solvers: Class names of other solvers whose jumps are timed; those that the pipeline cannot run are left out.
+        rounds: How often everything is timed.
+        similar: Cases that are recorded, the first ones; 0: none; None: all.
+        entries: Entries that are recorded per site and sample of the network's batch, at most.
+        capture: How the network is launched under a policy.
+
+    Raises:
+        MeasureError: If there is no round, or the cases do not walk alike.
+        MismatchError: If a site is unknown, or a policy is on.
     """
-    given, device = checked_call(call or {}), pipe_device(pipe)
-    walk = Walk(pipe, cases, given)
-    count = max(STEPS, walk.steps(STEPS))
+    if rounds < 1:
+        raise MeasureError(f"`rounds` must be 1 or more but got {rounds}. Use {ROUNDS}.")
+    given = checked_call(call or {})
+    walk, chosen, drawn = Walk(pipe, cases, given), _groups(pipe, groups), cases[:similar]
+    walk.check(steps)
+    parts = len(chosen), rounds, len(drawn)
     with Bench(pipe) as bench:
-        full = Contender(bench, walk.full(count), count)
-        policies = {
-            name: keyframe_policy(pipe, count, keyframes=[0], mixing=1.0, groups=[name], T=walk.T(count))
-            for name in default_groups(pipe)
-        }
-
-        def arguments(i: int) -> dict[str, Any]:
-            return {**given, **call_arguments([cases[(i * batch + j) % len(cases)] for j in range(batch)])}
-
-        warm_up(full, arguments, device)
-        for name, policy in policies.items():
-            reuse = Contender(bench, policy, count)
-            yield _profiled(pipe, name, policy, list(time_interleaved(full, reuse, arguments, range(pairs), device)))
-
-
-def _profiled(pipe: Any, name: str, policy: Policy, pairs: Sequence[Pair]) -> GroupProfile:  # noqa: ANN401
-    names = set(default_groups(pipe)[name])
-    sites = [site for site in discover_sites(pipe) if site.name in names]
-    steps = policy.T
-    saved = [(pair.first.loop_ms - pair.second.loop_ms) / (steps - 1) for pair in pairs]
-    full = [pair.first.loop_ms / steps for pair in pairs]
-    return GroupProfile(
-        group=name,
-        kinds=tuple(sorted({str(site.kind) for site in sites})),
-        module_classes=tuple(sorted({site.module_class for site in sites})),
-        sites=len(names),
-        full_step_ms=bootstrap(full, "median"),
-        reuse_step_ms=bootstrap([step - less for step, less in zip(full, saved, strict=True)], "median"),
-        cache_bytes=max(pair.second.cache_bytes for pair in pairs),
+        worth = Worth(bench, chosen, walk, arguments_of(cases, given, batch), capture)
+        yield from _shown(worth.count(), 0, parts)
+        yield from _shown(worth.time(rounds, tuple(solvers)), parts[0], parts)
+    recording = similarity(pipe, drawn, chosen, steps=steps, call=given, entries=entries)
+    changes = _changes((yield from _shown(recording, parts[0] + rounds, parts))) if drawn else None
+    return Profile(
+        model=describe_model(pipe),
+        machine=machine_info(pipe, batch, *picture_size(pipe, given), capture),
+        call=_called(pipe, given, batch, steps, walk.T(steps), capture),
+        rounds=rounds,
+        similarity=changes,
+        **worth.fields(walk.T(steps)),
     )
+
+
+def _shown(run: Generator[int, None, Result], before: int, parts: Sequence[int]) -> Generator[tuple[int, int], None, Result]:
+    """Passes on how much of the whole is done, and returns what the part returns."""
+    while True:
+        try:
+            yield before + next(run), sum(parts)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def _called(pipe: Any, given: Mapping[str, Any], batch: int, steps: int, T: int, capture: Capture) -> ProfiledCall:  # noqa: ANN401
+    return ProfiledCall(
+        num_inference_steps=steps,
+        T=T,
+        scheduler=type(pipe.scheduler).__name__,
+        batch=batch,
+        arguments={name: value if isinstance(value, PLAIN) else repr(value) for name, value in given.items()},
+        capture=capture,
+    )
+
+
+def _groups(pipe: Any, groups: Mapping[str, Sequence[str]] | None) -> dict[str, Sites]:  # noqa: ANN401
+    """Returns what is profiled, of sites that lie inside each other the outermost; the guidance pair stands alone."""
+    found = match_groups(pipe, groups or default_groups(pipe))
+    return {name: tuple(site for site in sites if site != GUIDANCE) or (GUIDANCE,) for name, sites in found.items()}
+
+
+def _changes(found: Similarity) -> Changes:
+    """Returns recorded changes as a file holds them, with five decimals."""
+    rows = {
+        name: tuple(tuple(round(float(value), 5) for value in row[:t]) for t, row in enumerate(change))
+        for name, change in found.change.items()
+    }
+    return Changes(cases=found.cases, entries=found.entries, bound_bytes=found.bound_bytes, change=rows)

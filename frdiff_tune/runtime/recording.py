@@ -75,6 +75,7 @@ def record(
     T: int | None = None,
     entries: int = ENTRIES,
     seed: int = 0,
+    pictures: int | None = None,
 ) -> "Iterator[Records]":
     """Records what sites would keep at every step, during all whole runs of a pipeline that has no policy on.
 
@@ -91,6 +92,7 @@ def record(
         T: Steps that a call walks, where it is fewer than the scheduler's timesteps; None: all.
         entries: Entries that are taken of what a site keeps, per sample of the network's batch.
         seed: Decides which entries.
+        pictures: Pictures of a call, if what the guidance pair would keep is to be recorded too, as ``"guidance"``.
 
     Raises:
         MismatchError: If a site is unknown, a policy is on already, or a call is for another step count.
@@ -105,7 +107,7 @@ def record(
     recorder = Recorder(dict.fromkeys(names), policy.T, entries, seed)
     modules = {denoiser.component: denoiser.module for denoiser in find_denoisers(pipe)}
     patches: list[Patch] = []
-    with Applied(pipe, policy, run=RecordingRun(policy, recorder)):
+    with Applied(pipe, policy, run=RecordingRun(policy, recorder, pictures)):
         try:
             for name, state in recorder.states.items():
                 patches += patch_site(state, known[name], modules[name.partition(".")[0]]).values()
