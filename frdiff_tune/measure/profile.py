@@ -24,9 +24,8 @@ SOLVERS = (
     "UniPCMultistepScheduler",
     "DEISMultistepScheduler",
     "EulerDiscreteScheduler",
-    "FlowMatchEulerDiscreteScheduler",
 )
-"""Solvers whose jumps are timed, as far as a pipeline can run them: those of the shipped search spaces."""
+"""Solvers whose jumps are timed beside the pipeline's own, as far as it can run them: those of the shipped search spaces."""
 PLAIN = (bool, int, float, str, list, dict, type(None))
 
 Result = TypeVar("Result")

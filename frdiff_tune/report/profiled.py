@@ -38,11 +38,12 @@ class Question:
     batch: int = 1
     solvers: tuple[str, ...] | None = None
 
-    def profiling(self, recorded: int) -> Generator[tuple[int, int], None, Profile]:
+    def profiling(self, recorded: int, rounds: int) -> Generator[tuple[int, int], None, Profile]:
         """Profiles it; yields what is done and what there is to do.
 
         Arguments:
             recorded: Cases that are recorded.
+            rounds: How often everything is timed.
         """
         from frdiff_tune.measure import profile
 
@@ -54,6 +55,7 @@ class Question:
             self.batch,
             steps=self.steps,
             groups=self.groups,
+            rounds=rounds,
             similar=recorded,
             **solvers,
         )
