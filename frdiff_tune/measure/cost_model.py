@@ -50,7 +50,8 @@ class Table:
         known = self.profiled.get(frozenset().union(*chosen))
         if known is not None:
             return known
-        return self.base + sum(self.alone(sites) for sites in chosen) - sum(self._less(a, b) for a, b in combinations(chosen, 2))
+        apart = sum(self.alone(sites) for sites in chosen)
+        return self.base + apart - sum(self._less(a, b) for a, b in combinations(chosen, 2))
 
     def _less(self, a: Sites, b: Sites) -> float:
         """Returns how much less two groups save together than apart."""
@@ -154,7 +155,7 @@ def _table(profile: Profile, guided: bool) -> Table:
         found = _value(combination, guided)
         sites = [site for name in combination.groups for site in inner[name].sites]
         profiled[outermost(sites)] = found
-        if len(outermost(sites)) == len(sites):  # else a part of a group was reused, of which it is not known what it saves alone
+        if len(outermost(sites)) == len(sites):  # else a part of a group was reused, which was not profiled alone
             pairs.append((sum(a * b for a, b in combinations(each, 2)), sum(each) + base - found))
     square = sum(product * product for product, _ in pairs)
     overlap = sum(product * less for product, less in pairs) / square if square else 0.0

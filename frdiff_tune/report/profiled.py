@@ -26,7 +26,7 @@ class Question:
         steps: Step count of the full run.
         call: Arguments that are the same for all cases.
         batch: Pictures per call.
-        solvers: Class names of solvers whose jumps are timed; None: the usual ones.
+        solvers: Class names of solvers whose jumps are timed; None: those of the shipped spaces.
     """
 
     source: str
@@ -47,7 +47,6 @@ class Question:
         """
         from frdiff_tune.measure import profile
 
-        solvers = {} if self.solvers is None else {"solvers": self.solvers}
         return profile(
             self.pipe,
             self.cases,
@@ -57,7 +56,7 @@ class Question:
             groups=self.groups,
             rounds=rounds,
             similar=recorded,
-            **solvers,
+            solvers=self.solvers,
         )
 
 

@@ -66,7 +66,8 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(record, "RESULTS", tmp_path)
     monkeypatch.setattr(cost_model, "STUDIES", {"demo:emoji": str(tmp_path / "short.toml")})
     monkeypatch.setattr(cost_model, "load_pipeline", lambda source, device: tiny_sd())
-    monkeypatch.setattr("sys.argv", ["cost_model", "--models", "demo:emoji", "--policies", "2", "--pairs", "1", "--rounds", "1"])
+    options = "--models demo:emoji --policies 2 --pairs 1 --rounds 1"
+    monkeypatch.setattr("sys.argv", ["cost_model", *options.split()])
     main()
     result = json.loads((tmp_path / "cost-model-cpu.json").read_text())
     assert {row["model"] for row in result["rows"]} == {"demo:emoji"} and len(result["rows"]) == 2

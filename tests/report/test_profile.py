@@ -44,7 +44,9 @@ def test_heat_maps_show_every_pair_of_steps() -> None:
     top, panel = figure.get_axes()[0], next(axes for axes in figure.get_axes() if axes.get_title() == "attention")
     assert np.asarray(top.collections[0].get_array()).ravel().tolist() == [0.5, 0.25, 0.125]
     assert [label.get_text() for label in top.get_yticklabels()] == ["attention"]
-    drawn = np.ma.filled(panel.images[0].get_array(), np.nan)
+    table = panel.images[0].get_array()
+    assert table is not None
+    drawn = np.ma.filled(table, np.nan)
     assert drawn[2].tolist()[:2] == [0.6, 0.25] and np.isnan(drawn[0]).all() and np.isnan(drawn[2, 2])
     texts = [text.get_text() for sub in (figure, *figure.subfigs) for text in sub.texts]
     assert any("toy" in text and "4 steps, DDIMScheduler, 2 cases" in text for text in texts)
