@@ -35,7 +35,7 @@ CASES = 8
 
 def random_policies(space: Space, count: int, seed: int = 0) -> Iterator[Policy]:
     """Yields different policies, none of them the full run, each from parameters at random."""
-    rng, seen = np.random.default_rng(seed), set()
+    rng, seen = np.random.default_rng(seed), set[str]()
     while len(seen) < count:
         policy = space.decode({name: drawn(rng, values) for name, values in space.distributions.items()})
         if policy.digest not in seen and (policy.masks or policy.nfe < policy.T):
@@ -133,9 +133,9 @@ def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:
     """Returns the rank correlation of two series."""
-    from scipy.stats import spearmanr
+    from torchmetrics.functional import spearman_corrcoef
 
-    return float(spearmanr(a, b).statistic)
+    return float(spearman_corrcoef(torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64)))
 
 
 def measure(source: str, device: str, count: int, pairs: int, rounds: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -126,6 +126,7 @@ def figure(rows: Sequence[dict[str, Any]], title: str, path: Path, pictures: int
             axes.annotate(name, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=7)
     axes.set(yscale="log", xlabel="time of a call over the full-step pipeline's", ylabel=f"{metric} (lower is closer)")
     axes.set_title(f"{title}: distance from the full-step pictures, {pictures} same seeds", fontsize=10)
+    axes.margins(x=0.12)
     axes.grid(alpha=0.3)
     axes.legend()
     made.savefig(path, dpi=130)

@@ -29,6 +29,7 @@ def profile(
         int | None, typer.Option(min=2, help="Steps of the full run.", show_default="the study's, else 50")
     ] = None,
     cases: Annotated[int, typer.Option(min=0, help="Full runs to record for what changes from step to step.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How often everything is timed.")] = 5,
     prompt: Annotated[
         str, typer.Option(help="What to draw; a class name or id for class models.", show_default="the study's cases, or any")
     ] = "",
@@ -53,7 +54,7 @@ own groups are measured, as it calls the pipeline.
 
     question = question_of(model, prompt=prompt, steps=steps, cases=max(cases, 1), device=device, dtype=dtype)
     sites = discover_sites(question.pipe)
-    found = finish("profiling", question.profiling(cases)) if times else None
+    found = finish("profiling", question.profiling(cases, rounds)) if times else None
     written = _written(found, question, output, figure) if found else {}
     if as_json:
         print_json(

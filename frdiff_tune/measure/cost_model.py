@@ -6,7 +6,7 @@
 
 A network call saves, as shares of a full one, what its reused groups save alone, each as profiled; a group that was not
 profiled saves the sum over its sites, each its part of what its kind saves, by the time of its own modules. Groups together
-save less than the sum, by ``overlap`` times the product of each two, unless just these together were profiled. Where the
+save less than the sum: each two by as much as was profiled, else by ``overlap`` times the product of what they save. Where the
 guidance pair is reused as well, that saves its own share, and groups what they save of the half that is left.
 
 Weighted sums of features (forecasts of groups) and the copies of a guidance half cost a little that is left out.
@@ -19,6 +19,7 @@ from statistics import median
 from typing import Self
 
 from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure.profile_courses import outermost
 from frdiff_tune.measure.profile_file import Combination, GroupProfile, Profile
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime.families import GUIDANCE
@@ -49,8 +50,14 @@ class Table:
         known = self.profiled.get(frozenset().union(*chosen))
         if known is not None:
             return known
-        each = [self.alone(sites) for sites in chosen]
-        return self.base + sum(each) - self.overlap * sum(a * b for a, b in combinations(each, 2))
+        apart = sum(self.alone(sites) for sites in chosen)
+        return self.base + apart - sum(self._less(a, b) for a, b in combinations(chosen, 2))
+
+    def _less(self, a: Sites, b: Sites) -> float:
+        """Returns how much less two groups save together than apart."""
+        apart = self.alone(a), self.alone(b)
+        known = self.profiled.get(a | b)
+        return self.overlap * apart[0] * apart[1] if known is None else sum(apart) + self.base - known
 
     def alone(self, sites: Sites) -> float:
         """Returns what one group saves beside ``base``.
@@ -146,8 +153,10 @@ def _table(profile: Profile, guided: bool) -> Table:
     for combination in profile.combinations:
         each = [shares[name] - base for name in combination.groups]
         found = _value(combination, guided)
-        profiled[frozenset(site for name in combination.groups for site in inner[name].sites)] = found
-        pairs.append((sum(a * b for a, b in combinations(each, 2)), sum(each) + base - found))
+        sites = [site for name in combination.groups for site in inner[name].sites]
+        profiled[outermost(sites)] = found
+        if len(outermost(sites)) == len(sites):  # else a part of a group was reused, which was not profiled alone
+            pairs.append((sum(a * b for a, b in combinations(each, 2)), sum(each) + base - found))
     square = sum(product * product for product, _ in pairs)
     overlap = sum(product * less for product, less in pairs) / square if square else 0.0
     beside = {name: share - base for name, share in shares.items()}

@@ -24,9 +24,8 @@ SOLVERS = (
     "UniPCMultistepScheduler",
     "DEISMultistepScheduler",
     "EulerDiscreteScheduler",
-    "FlowMatchEulerDiscreteScheduler",
 )
-"""Solvers whose jumps are timed, as far as a pipeline can run them: those of the shipped search spaces."""
+"""Solvers whose jumps are timed beside the pipeline's own, as far as it can run them: those of the shipped search spaces."""
 PLAIN = (bool, int, float, str, list, dict, type(None))
 
 Result = TypeVar("Result")
@@ -40,7 +39,7 @@ def profile(
     *,
     steps: int,
     groups: Mapping[str, Sequence[str]] | None = None,
-    solvers: Iterable[str] = SOLVERS,
+    solvers: Iterable[str] | None = None,
     rounds: int = ROUNDS,
     similar: int | None = None,
     entries: int = ENTRIES,
@@ -58,7 +57,7 @@ def profile(
         batch: Pictures per call.
         steps: ``num_inference_steps`` of the full run that speed-ups refer to, and that is recorded.
         groups: Group -> site names; None: those that the model has of itself.
-        solvers: Class names of other solvers whose jumps are timed; those that the pipeline cannot run are left out.
+        solvers: Class names of other solvers whose jumps are timed, as far as the pipeline can run them; None: ``SOLVERS``.
         rounds: How often everything is timed.
         similar: Cases that are recorded, the first ones; 0: none; None: all.
         entries: Entries that are recorded per site and sample of the network's batch, at most.
@@ -77,7 +76,7 @@ def profile(
     with Bench(pipe) as bench:
         worth = Worth(bench, chosen, walk, arguments_of(cases, given, batch), capture)
         yield from _shown(worth.count(), 0, parts)
-        yield from _shown(worth.time(rounds, tuple(solvers)), parts[0], parts)
+        yield from _shown(worth.time(rounds, SOLVERS if solvers is None else tuple(solvers)), parts[0], parts)
     recording = similarity(pipe, drawn, chosen, steps=steps, call=given, entries=entries)
     changes = _changes((yield from _shown(recording, parts[0] + rounds, parts))) if drawn else None
     return Profile(

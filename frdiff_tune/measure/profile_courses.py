@@ -4,13 +4,15 @@ A machine's pace changes within seconds. So a course compares each kind of step 
 profile is what several rounds of all courses agree on.
 
     reuse     full, then each group alone, all together, and the same with the guidance pair reused as well, in turn
+    nested    full, then a group of whole blocks with what of another group lies outside it
     jumps     two full steps, then two that call no network, by one solver; also with scores that are extrapolated from three
               keyframes, and with scores in another variable
     mixing    steps that compute, and steps that compute and mix with a jump score, in turn
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 from frdiff_tune.errors import MismatchError
@@ -80,6 +82,18 @@ class Courses:
             alone = [(), *((name,) for name in part), *([tuple(part)] if len(part) > 1 else [])]
             rows = tuple(ReuseRow(names, guidance) for guidance in ((False, True) if guided else (False,)) for names in alone)
             yield self._reuse({**part, **{name: groups[name] for name in guided[:1]}}, rows, guided[:1]), rows
+
+    def nested(self, groups: Mapping[str, Sites]) -> Iterator[tuple[Course, tuple[ReuseRow, ...]]]:
+        """Yields courses of two groups that meet: the outer one, and what of the other one lies outside it."""
+        guided = [name for name, sites in groups.items() if set(sites) == {GUIDANCE}][:1]
+        inner = {name: sites for name, sites in groups.items() if set(sites) != {GUIDANCE}}
+        for outer, other in permutations(inner, 2):
+            rest = tuple(site for site in inner[other] if not meets([site], inner[outer]))
+            if len(rest) < len(inner[other]) and rest and holds(inner[outer], inner[other]):
+                both = (outer, other)
+                rows = (ReuseRow((), False), ReuseRow(both, False), *(ReuseRow(both, True) for _ in guided))
+                parts = {outer: inner[outer], other: rest, **{name: groups[name] for name in guided}}
+                yield self._reuse(parts, rows, guided), rows
 
     def _reuse(self, groups: Mapping[str, Sites], rows: Sequence[ReuseRow], guided: Sequence[str]) -> Course:
         """Returns a course of rows: a full step, two that reuse, a full step, and so on."""
@@ -166,6 +180,17 @@ def apart(groups: Mapping[str, Sites]) -> list[dict[str, Sites]]:
         else:
             fitting[name] = sites
     return parts
+
+
+def holds(outer: Sequence[str], inner: Sequence[str]) -> bool:
+    """Whether a site of the first group holds one of the second."""
+    return any(site.startswith(f"{block}.") for site in inner for block in outer)
+
+
+def outermost(sites: Iterable[str]) -> frozenset[str]:
+    """Returns the sites that lie inside no other."""
+    found = set(sites)
+    return frozenset(site for site in found if not any(site.startswith(f"{other}.") for other in found))
 
 
 def meets(sites: Sequence[str], others: Sequence[str]) -> bool:

@@ -63,7 +63,7 @@ class Combination(Section):
     """Several groups reused at once.
 
     Arguments:
-        groups: Their names.
+        groups: Their names; of sites that lie inside each other, the outermost were reused.
         saved_share: What a network call takes less, as a share of a full one.
         guided_share: The same where the guidance pair is reused as well, what that saves included; None where there is none.
     """
@@ -192,7 +192,8 @@ class Profile(Section):
             part.write_text(self.text(), encoding="utf-8")
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            if part.is_file():
+                part.unlink()
             raise MeasureError(f"`{path}` could not be written: {error}. Free space or choose another path.") from error
 
     def text(self) -> str:

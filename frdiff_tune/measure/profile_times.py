@@ -43,7 +43,7 @@ class Plan:
     def of(cls, courses: Courses, groups: Mapping[str, Sites], solvers: Sequence[str]) -> "Plan":
         """Returns the courses of some groups and solvers."""
         return cls(
-            reuse=tuple(courses.reuse(groups)),
+            reuse=(*courses.reuse(groups), *courses.nested(groups)),
             solvers=courses.solvers(solvers),
             extrapolated=courses.extrapolated(),
             converted=courses.converted(),

@@ -11,7 +11,7 @@ from frdiff_tune.report.profile_figure import cases
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from frdiff_tune.measure import GroupProfile, Profile
+    from frdiff_tune.measure import GroupProfile, Interval, Profile
     from frdiff_tune.runtime import Site
 
 MIB = 2**20
@@ -73,6 +73,11 @@ def profile_words(profile: Profile) -> Iterator[str]:
             f"The change is that of what would be given back, relative to its size, median over steps, mean over "
             f"{cases(profile.similarity.cases)}: the smaller, the closer a reuse comes to computing."
         )
+
+
+def interval_json(interval: Interval) -> dict[str, float]:
+    """Returns a figure with the ends of its 95 % interval."""
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def profile_json(sites: Sequence[Site], profile: Profile | None) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def profile_figure(profile: Profile, title: str) -> Figure:
     rows = ceil(len(names) / columns)
     top = 0.9 + 0.22 * len(names)
     figure = Figure(figsize=(2.4 + 2.6 * columns, 1.2 + top + 2.7 * rows), dpi=130, layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[top, 2.7 * rows])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[top, 2.7 * rows])
+    above, below = parts
     look: dict[str, Any] = {"norm": LogNorm(LEAST, MOST), "cmap": COLOURS}
     drawn = _neighbours(above.subplots(), {name: similarity.neighbours(name) for name in names}, look)
     panels = below.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)

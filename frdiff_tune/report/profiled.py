@@ -26,7 +26,7 @@ class Question:
         steps: Step count of the full run.
         call: Arguments that are the same for all cases.
         batch: Pictures per call.
-        solvers: Class names of solvers whose jumps are timed; None: the usual ones.
+        solvers: Class names of solvers whose jumps are timed; None: those of the shipped spaces.
     """
 
     source: str
@@ -38,15 +38,15 @@ class Question:
     batch: int = 1
     solvers: tuple[str, ...] | None = None
 
-    def profiling(self, recorded: int) -> Generator[tuple[int, int], None, Profile]:
+    def profiling(self, recorded: int, rounds: int) -> Generator[tuple[int, int], None, Profile]:
         """Profiles it; yields what is done and what there is to do.
 
         Arguments:
             recorded: Cases that are recorded.
+            rounds: How often everything is timed.
         """
         from frdiff_tune.measure import profile
 
-        solvers = {} if self.solvers is None else {"solvers": self.solvers}
         return profile(
             self.pipe,
             self.cases,
@@ -54,8 +54,9 @@ class Question:
             self.batch,
             steps=self.steps,
             groups=self.groups,
+            rounds=rounds,
             similar=recorded,
-            **solvers,
+            solvers=self.solvers,
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image
 from typer.testing import Result
 
+from frdiff_tune.measure import load_profile
 from frdiff_tune.policy import json_schema
 from tests.cli.conftest import Run
 from tests.report.toy import MACHINE, MEASURED, toy_policy
@@ -52,10 +53,30 @@ def test_generate_draws_every_prompt_from_the_same_seed(exported: tuple[Path, Re
 
 def test_profile_lists_sites_and_groups(run: Run) -> None:
     found = json.loads(run("profile", "demo:emoji", "--no-times", "--json").stdout)
-    assert {"name", "group", "kind", "module_class"} == set(found["sites"][0]) and found["groups"] == []
+    assert {"name", "group", "kind", "module_class"} == set(found["sites"][0]) and found["profile"] is None
     assert any(site["name"].startswith("unet.") for site in found["sites"])
     assert "conv" in run("profile", "demo:emoji", "--no-times").stdout
 
 
 def test_schema_is_that_of_the_code(run: Run) -> None:
     assert json.loads(run("schema").stdout) == json_schema()
+
+
+def test_profile_of_a_study_measures_its_groups(study: Path, folder: Path, run: Run) -> None:
+    """As the study calls the pipeline; the file, the figure and the JSON are of one profile."""
+    tiny, file, figure = folder / "profiled.toml", folder / "profile.json", folder / "changes.png"
+    tiny.write_text(study.read_text().replace("demo:emoji", "tests.tiny:tiny_sd"))
+    result = run("profile", tiny, "--steps", 3, "--cases", 1, "--rounds", 1, "-o", file, "--figure", figure, "--json")
+    assert result.exit_code == 0, result.output
+    found, loaded = json.loads(result.stdout), load_profile(file)
+    assert found["model"] == "tests.tiny:tiny_sd" and found["figure"] == str(figure)
+    assert set(found["profile"]["groups"]) == set(loaded.groups) == {"conv", "attention", "deep", "shallow", "guidance"}
+    assert (loaded.call.T, loaded.call.arguments) == (3, {"guidance_scale": 7.5})
+    with Image.open(figure) as picture:
+        assert picture.width > 500
+
+
+def test_profile_of_a_model_is_shown_as_a_table(run: Run) -> None:
+    result = run("profile", "tests.tiny:tiny_dit", "--steps", 3, "--cases", 0, "--rounds", 1, "--prompt", "owl")
+    assert result.exit_code == 0, result.output
+    assert "of its FLOPs" in result.stdout and "A full step takes" in result.stdout

@@ -84,6 +84,19 @@ def test_a_group_by_another_name_is_known_by_its_sites() -> None:
     assert CostModel.of(toy_profile()).latency_ms(renamed) == latency({"attention": "1000"})
 
 
+def test_a_block_and_what_lies_outside_it_save_what_was_profiled() -> None:
+    """The first block with the second one's attention, profiled as "first block" and "attention"; and a third group beside."""
+    first = toy_profile().groups["block"].model_copy(update={"sites": ("net.b.0",), "saved_share": figure(0.3)})
+    both = TOGETHER.model_copy(update={"groups": ("first block", "attention"), "saved_share": figure(0.4)})
+    model = CostModel.of(toy_profile(groups={**toy_profile().groups, "first block": first}, combinations=(TOGETHER, both)))
+    sites = {"x": ("net.b.0",), "y": ("net.b.1.attn",), "z": ("net.b.1.ff",)}
+    two = policy({}).replace(groups={name: sites[name] for name in "xy"}, masks=dict.fromkeys("xy", "1110"))
+    assert model.latency_ms(two) == pytest.approx(50 + 300 + 60)
+    three = policy({}).replace(groups=sites, masks=dict.fromkeys("xyz", "1110"))
+    y, z, overlap = 0.15, 0.15, 0.05 / 0.06
+    assert model.latency_ms(three) == pytest.approx(50 + 300 + 100 * (1 - (0.4 + z - overlap * (0.3 * z + y * z))))
+
+
 def test_groups_never_save_more_than_all() -> None:
     everything = TOGETHER.model_copy(update={"saved_share": figure(1.2)})
     found = CostModel.of(toy_profile(combinations=(everything,))).latency_ms(

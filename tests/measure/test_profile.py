@@ -13,8 +13,9 @@ import torch
 from frdiff_tune import apply_policy
 from frdiff_tune.errors import MeasureError, MismatchError
 from frdiff_tune.measure import Case, CostModel, Profile, Walk, call_arguments, load_profile, profile
-from frdiff_tune.measure.profile_courses import AFTER, FULL, JUMP, MIX, Course, Courses, apart
-from frdiff_tune.measure.profile_steps import OperationClock, Steps, watched
+from frdiff_tune.measure.bench import Bench, Contender
+from frdiff_tune.measure.profile_courses import AFTER, FULL, JUMP, MIX, Course, Courses, apart, outermost
+from frdiff_tune.measure.profile_steps import OperationClock, Steps, operations, watched
 from frdiff_tune.measure.profile_times import Plan, Times, share
 from frdiff_tune.runtime import default_groups, discover_sites, frdiff_policy
 from tests.measure.toy_profile import toy_profile
@@ -57,7 +58,9 @@ def test_a_profile_holds_operations_and_bytes_by_hand(found: Profile) -> None:
     whole = found.groups["block"].flops
     assert whole is not None
     assert found.groups["attention"].flops + found.groups["feed_forward"].flops < whole < found.operations.step
-    assert 6 * found.operations.step < found.operations.call < 7 * found.operations.step
+    with Bench(tiny_dit()) as bench:
+        whole_run = operations(Contender(bench, None, 6), call_arguments(CASES[:1]))
+    assert (found.operations.step, found.operations.call) == (whole_run.steps[3], whole_run.total)
 
 
 def test_a_profile_holds_times_that_fit_each_other(found: Profile) -> None:
@@ -88,8 +91,9 @@ def test_a_profile_holds_what_changes(found: Profile) -> None:
 
 def test_a_profile_foretells_any_policy_of_the_pipeline(found: Profile) -> None:
     model, pipe = CostModel.of(found), tiny_dit()
-    policies = [frdiff_policy(pipe, steps, interval) for steps in (6, 9) for interval in (2, 3)]
-    assert all(0 < model.latency_ms(policy) < found.costs.outside_ms.value + 9.5 * found.costs.call_ms.value for policy in policies)
+    most = found.costs.outside_ms.value + 9.5 * found.costs.call_ms.value
+    for steps, interval in ((6, 2), (6, 3), (9, 2), (9, 3)):
+        assert 0 < model.latency_ms(frdiff_policy(pipe, steps, interval)) < most
 
 
 def test_a_file_reads_back_and_unknown_keys_are_refused(found: Profile, tmp_path: Path) -> None:
@@ -146,6 +150,19 @@ def test_steps_of_a_course_do_what_their_row_says() -> None:
     assert not trace.forced
 
 
+def test_blocks_are_timed_with_what_lies_outside_them() -> None:
+    """Of four groups only one holds a site of another but not all; sites that both have are the block's."""
+    names = "transformer.transformer_blocks"
+    groups = {"late": (f"{names}.1", f"{names}.2"), **{name: GROUPS[name] for name in ("attention", "guidance")}}
+    ((course, rows),) = courses(tiny_dit()).nested(groups)
+    assert course.policy.groups == {"late": groups["late"], "attention": (f"{names}.0.attn1",), "guidance": ("guidance",)}
+    assert [row.name for row in rows] == [FULL, "late + attention", "late + attention + guidance"]
+    plan = course.policy.plan()
+    assert all(plan[t].reuses == {"late", "attention"} for t in course.rows["late + attention"])
+    assert not list(courses(tiny_dit()).nested({name: GROUPS[name] for name in ("attention", "block")}))
+    assert outermost(("a.b", "a.b.c", "a.bc")) == {"a.b", "a.bc"}
+
+
 def test_jumps_come_in_twos() -> None:
     course = courses(tiny_dit()).jumps("UniPCMultistepScheduler", order=2, variable="sample")
     assert course.policy.keyframes == "110011001100"
@@ -155,7 +172,7 @@ def test_jumps_come_in_twos() -> None:
 
 
 def test_groups_that_meet_are_apart() -> None:
-    groups = {"a": ("n.b.x",), "outer": ("n.b",), "same": ("n.b.x", "n.c"), "free": ("n.d.y",)}
+    groups = {"a": ("n.b.x",), "outer": ("n.b",), "same": ("n.b.x", "n.c.z"), "free": ("n.d.y",)}
     assert [set(part) for part in apart(groups)] == [{"outer", "free"}, {"a"}, {"same"}]
     own = default_groups(tiny_sd())
     own.pop("guidance")
@@ -253,7 +270,7 @@ class Subject:
     def cache_bytes(self) -> int:
         return 0
 
-    def __call__(self) -> None:
+    def __call__(self, **arguments: Any) -> None:
         self.solver.spent += 7
         self.solver.set_timesteps(3)
         for _, cost in zip(counting(), (10, 20, 30), strict=False):
@@ -274,11 +291,14 @@ def test_reference_latency_by_hand() -> None:
     assert toy_profile().reference_ms == 50 + 4 * 98
 
 
-def test_the_groups_that_a_unet_has_of_itself() -> None:
-    """Groups that the model has of itself, some of which share sites, and no recording."""
+def test_groups_of_a_unet_that_share_sites() -> None:
+    """By kind and by depth, without the guidance pair, and without a recording."""
     pipe = tiny_sd()
-    run = profile(pipe, [Case({"prompt": "a fox"})], steps=4, rounds=1, similar=0, solvers=())
+    groups = {name: sites for name, sites in default_groups(pipe).items() if name in ("conv", "attention", "up", "deep")}
+    run = profile(pipe, [Case({"prompt": "a fox"})], steps=4, groups=groups, rounds=1, similar=0, solvers=())
     _, made = finished(run)
-    assert set(made.groups) == set(default_groups(pipe)) and made.similarity is None
+    assert set(made.groups) == set(groups) and made.similarity is None and made.guidance_share is None
     assert list(made.costs.jump_ms) == ["DDIMScheduler"]
+    assert all(group.module_classes and group.kinds and group.cache_bytes for group in made.groups.values())
+    assert "forward" not in vars(pipe.unet)
     assert torch.isfinite(torch.tensor([group.saved_ms.value for group in made.groups.values()])).all()

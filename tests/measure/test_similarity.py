@@ -104,7 +104,8 @@ def test_what_runs_in_part_of_the_steps_is_left_out() -> None:
 
 def test_bound_by_hand() -> None:
     """Two sites and the score, one of two passes: 100 entries each but 40 of the score; three steps."""
-    sizes = {("a", "0"): (500, 100, 2000), ("a", "1"): (500, 100, 2000), ("b", "0"): (900, 100, 3600), ("score", "0"): (40, 40, 160)}
+    sizes = {("a", "0"): (500, 100, 2000), ("a", "1"): (500, 100, 2000), ("b", "0"): (900, 100, 3600)}
+    sizes["score", "0"] = 40, 40, 160
     by_hand = 4 * 3 * 340 + (12 * 3 + 12 * 3 + 48) * 100 + 2 * 3600 + 24 * 9 * 3
     assert bound_bytes(sizes, 3) == by_hand
 

@@ -17,13 +17,12 @@ from frdiff_tune.measure import (
     machine_info,
     measure_pace,
     picture_size,
-    profile,
     verification,
     verify,
 )
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.policy import Latency, Measured, Quality
-from frdiff_tune.runtime import default_groups, full_policy, keyframe_policy
+from frdiff_tune.runtime import full_policy, keyframe_policy
 from tests.tiny import tiny_dit, tiny_sd
 
 CASES = tuple(Case({"class_labels": label}, label) for label in range(3))
@@ -123,15 +122,6 @@ def test_pace() -> None:
     pace = measure_pace(tiny_dit(), CASES, batch=2)
     assert pace.batch == 2 and pace.rest_ms >= 0 and pace.step_ms >= 0
     assert pace.pictures_ms(3, 10) == pytest.approx(2 * pace.call_ms(10))
-
-
-def test_profile_of_every_group() -> None:
-    pipe: Any = tiny_sd()
-    scheduler = pipe.scheduler
-    rows = list(profile(pipe, [Case({"prompt": "a fox"})], pairs=1))
-    assert [row.group for row in rows] == list(default_groups(pipe))
-    assert all(row.sites > 0 and row.cache_bytes > 0 and row.module_classes for row in rows)
-    assert pipe.scheduler is scheduler and "forward" not in vars(pipe.unet)
 
 
 def test_machines_of_one_kind() -> None:
