@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ def check(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the policy with the figures measured here.")
     ] = None,
+    weights: Annotated[str, typer.Option(help="Folder in which metrics' weights are looked for first.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Measure a policy again on this machine, and say whether it still holds.
@@ -36,6 +38,8 @@ step count, is measured for the first time.
 
     loaded = Policy.load(policy)
     setting = setting_of(loaded, study=study, model=model, device=device, dtype=dtype)
+    if setting.study is not None:
+        setting = replace(setting, study=setting.study.with_weights(weights))
     checked = finish("measuring", checking(loaded, setting, setting.load()))
     if output is not None:
         checked.policy.save(output)

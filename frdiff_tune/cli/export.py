@@ -21,6 +21,7 @@ def export(
     figure: Annotated[Path | None, typer.Option(help="Also draw all trials and the choice into this file.")] = None,
     side_by_side: Annotated[Path | None, typer.Option(help="Also draw reference and policy into this file.")] = None,
     pictures: Annotated[int, typer.Option(min=1, max=12, help="Held-out prompts in that file.")] = 6,
+    weights: Annotated[str, typer.Option(help="Folder in which metrics' weights are looked for first.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Choose a policy, measure it again on prompts and seeds that the search never saw, and write it.
@@ -35,7 +36,7 @@ if it is not, no file is written (exit code 5).
     from frdiff_tune.search import front, held_out_cases, load_study, open_pipeline
 
     wanted = _wanted(pick, max_lpips, max_latency_ms)
-    loaded = load_study(study)
+    loaded = load_study(study).with_weights(weights)
     everything = front(loaded)
     pipe = open_pipeline(loaded)
     done = _measure(loaded, wanted, output, force, pipe)

@@ -21,6 +21,7 @@ def tune(
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Wall time of this run.", show_default="the study's")
     ] = None,
+    weights: Annotated[str, typer.Option(help="Folder in which metrics' weights are looked for first.")] = "",
 ) -> None:
     """Search a study: measure the known policies, then let Optuna propose better ones.
 
@@ -34,7 +35,7 @@ like, the same command goes on where it was.
     from frdiff_tune.report.summary import found, front_table, next_commands
     from frdiff_tune.search import front, load_study, open_pipeline
 
-    loaded = load_study(study)
+    loaded = load_study(study).with_weights(weights)
     watch = _watch(loaded, trials, minutes)
     try:
         pipe = open_pipeline(loaded)

@@ -1,6 +1,6 @@
 """A study: its file and its space, read and checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,17 @@ class Study:
     def limits(self) -> tuple[Limit, ...]:
         """The study's limits."""
         return tuple(Limit.parse(text) for text in self.file.search.limits)
+
+    def with_weights(self, folder: str) -> "Study":
+        """Returns the study with another folder in which the weights of metrics are looked for first; empty: as it is.
+
+        Arguments:
+            folder: Its path.
+        """
+        if not folder:
+            return self
+        measure = self.file.measure.model_copy(update={"weights": folder})
+        return replace(self, file=self.file.model_copy(update={"measure": measure}))
 
     @property
     def definition(self) -> dict[str, Any]:
