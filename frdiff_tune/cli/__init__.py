@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from frdiff_tune.cli.app import app
+from frdiff_tune.cli.cache import cache
 from frdiff_tune.cli.check import check
 from frdiff_tune.cli.export import export
 from frdiff_tune.cli.front import front
@@ -23,6 +24,7 @@ app.command(rich_help_panel=USE)(generate)
 app.command(rich_help_panel=USE)(check)
 app.command(rich_help_panel=USE)(show)
 app.command(rich_help_panel=LOOK)(profile)
+app.command(rich_help_panel=LOOK)(cache)
 app.command(rich_help_panel=LOOK)(schema)
 
 

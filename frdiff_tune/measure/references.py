@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from frdiff_tune.measure.drawn import Drawn, draw
 from frdiff_tune.measure.fingerprint import weights_fingerprint
 from frdiff_tune.measure.hardware import attention_of, device_name, is_compiled, pipe_device
 from frdiff_tune.measure.picture import picture_size
+from frdiff_tune.measure.shelf import limit_bytes, note, prune
 from frdiff_tune.runtime import describe_model
 
 Value = TypeVar("Value")
@@ -43,16 +45,23 @@ def references(
     bare = Contender(bench, None, steps)
     for block in blocks:
         key = digest_of([setting, [case.digest for case in block]])
-        kept = stored(folder, key, lambda block=block: _kept(draw(bare, block, call)))  # type: ignore[misc]
+        kept = stored(folder, key, partial(_drawn, bare, block, call), about=_about(bench.pipe, steps, block))
         yield Drawn(*kept)
 
 
-def _kept(drawn: Drawn) -> tuple[Any, ...]:
+def _drawn(bare: Contender, block: Sequence[Case], call: Mapping[str, Any]) -> tuple[Any, ...]:
     """Returns arrays, which a file of any version of ours can hold."""
+    drawn = draw(bare, block, call)
     return drawn.pictures, drawn.latents
 
 
-def stored(folder: Path, key: str, make: Callable[[], Value], shelf: str = "references") -> Value:
+def _about(pipe: Any, steps: int, block: Sequence[Case]) -> dict[str, str]:  # noqa: ANN401
+    return {"model": type(pipe).__name__, "steps": str(steps), "pictures": str(len(block)), "case": block[0].label}
+
+
+def stored(
+    folder: Path, key: str, make: Callable[[], Value], shelf: str = "references", about: Mapping[str, str] | None = None
+) -> Value:
     """Returns what is kept under ``key``; makes and keeps it if there is nothing.
 
     Arguments:
@@ -60,6 +69,7 @@ def stored(folder: Path, key: str, make: Callable[[], Value], shelf: str = "refe
         key: Digest of all that it depends on.
         make: Makes it.
         shelf: Part of the folder for its kind.
+        about: What it is, for lists.
 
     Raises:
         MeasureError: If the folder cannot be written.
@@ -78,12 +88,16 @@ def stored(folder: Path, key: str, make: Callable[[], Value], shelf: str = "refe
         ) from error
     try:
         cached = Memory(place, verbose=0).cache(_made, ignore=["make"])
-        if not cached.check_call_in_cache(key, make):
+        made = not cached.check_call_in_cache(key, make)
+        if made:
             _sweep(place)
         found: Value = _quietly(cached, key, make)
-        return found
+        note(place, (about or {}) if made else None)
     finally:
         lock.release()
+    if made:
+        prune(folder, keep_bytes=limit_bytes())
+    return found
 
 
 # joblib makes everything anew when this source changes, its annotations included
