@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from frdiff_tune.measure import Profile
 
 COLUMNS = 4
-LEAST, MOST = 0.01, 1.0  # of the colours: 1 % change can hardly be seen, at 100 % nothing of a feature is left
-TICKS = (0.01, 0.03, 0.1, 0.3, 1.0)
+LEAST, MOST = 0.003, 1.0  # of the colours: at 100 % what is given back is as far off as nothing would be
+TICKS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 COLOURS = "viridis"
 
 
@@ -57,7 +57,7 @@ def profile_figure(profile: Profile, title: str) -> Figure:
     below.supxlabel("s: the step that is given back (0 = first, noisiest)", fontsize=9)
     below.supylabel("t: the step at which it is given back", fontsize=9)
     bar = below.colorbar(drawn, ax=panels, extend="both", ticks=TICKS, shrink=0.8, aspect=40)
-    bar.ax.set_yticklabels([f"{tick:.0%}" for tick in TICKS])
+    bar.ax.set_yticklabels([f"{100 * tick:g} %" for tick in TICKS])
     bar.set_label("relative change of what would be given back,\n‖v[t] − v[s]‖ / ‖v[t]‖, mean over cases", fontsize=9)
     figure.suptitle(f"{title}\n{_subtitle(profile)}", x=0.02, ha="left", fontsize=10)
     return figure
