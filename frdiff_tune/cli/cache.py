@@ -17,7 +17,7 @@ def cache(
     """List, measure or prune the reference pictures and recordings that are kept between runs.
 
     They are kept under $FRDIFF_TUNE_CACHE, else in frdiff-tune in your cache folder, up to $FRDIFF_TUNE_CACHE_GIB (20): \
-beyond it those that were unused for longest go. What is pruned is made again when it is needed. What another process uses stays.
+beyond it those that were unused for longest go. What is pruned is made again when it is needed; what is in use stays.
 
     [dim]Example:[/dim]  frdiff-tune cache prune --older-than 30
     """
