@@ -1,5 +1,6 @@
 """The profile of a pipeline: what its steps cost, what reuse saves, and what changes from step to step."""
 
+import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -26,7 +27,6 @@ SOLVERS = (
     "EulerDiscreteScheduler",
 )
 """Solvers whose jumps are timed beside the pipeline's own, as far as it can run them: those of the shipped search spaces."""
-PLAIN = (bool, int, float, str, list, dict, type(None))
 
 Result = TypeVar("Result")
 
@@ -104,9 +104,17 @@ def _called(pipe: Any, given: Mapping[str, Any], batch: int, steps: int, T: int,
         T=T,
         scheduler=type(pipe.scheduler).__name__,
         batch=batch,
-        arguments={name: value if isinstance(value, PLAIN) else repr(value) for name, value in given.items()},
+        arguments={name: _plain(value) for name, value in given.items()},
         capture=capture,
     )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Returns a JSON value; of others, as pictures and tensors, the name of their class."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return type(value).__name__
 
 
 def _groups(pipe: Any, groups: Mapping[str, Sequence[str]] | None) -> dict[str, Sites]:  # noqa: ANN401

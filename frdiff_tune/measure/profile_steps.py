@@ -1,6 +1,6 @@
 """What each step of one run took: time on the device's own clock, or floating-point operations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,15 +22,6 @@ class Steps:
 
     total: float
     steps: tuple[float, ...]
-
-    @property
-    def outside(self) -> float:
-        """What the call takes beside steps like those after the first one."""
-        return self.total - sum(self.steps[1:]) * len(self.steps) / (len(self.steps) - 1)
-
-    def mean(self, which: Sequence[int]) -> float:
-        """Returns the mean of some steps."""
-        return sum(self.steps[t] for t in which) / len(which)
 
 
 class StepClock:

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, median
 
 import torch
 
@@ -16,6 +16,7 @@ from frdiff_tune.measure.profile_steps import Steps, timed
 from frdiff_tune.policy import Figure
 from frdiff_tune.runtime import Capture
 
+BETWEEN = 4  # courses from one bare run to the next
 Series = dict[tuple[str, str], list[float]]
 
 
@@ -78,14 +79,16 @@ class Times:
 
     def take(self, bare: Sequence[Steps], runs: Sequence[tuple[Course, Steps]]) -> None:
         """Adds a round."""
-        step_ms = fmean(run.mean(range(1, len(run.steps))) for run in bare)
+        step_ms = median(ms for run in bare for ms in run.steps[1:])
+        others = [course.name for course in list(self.plan.solvers.values())[1:]]  # their steps take their solver's time
+        full = [run.steps[t] for course, run in runs if course.name not in others for t in course.rows[FULL]]
         self.step_ms.append(step_ms)
-        self.outside_ms.append(fmean(run.outside for run in bare))
-        self.full.append(fmean(run.mean(course.rows[FULL]) for course, run in runs) / step_ms)
+        self.outside_ms.append(median(run.total - sum(run.steps) + run.steps[0] for run in bare) - step_ms)
+        self.full.append(median(full) / step_ms)
         for course, run in runs:
             for name, at in course.rows.items():
-                full = [t for t in course.rows[FULL] if name != FULL]
-                self.shares.setdefault((course.name, name), []).extend(share(run.steps, t, full) for t in at)
+                whole = [t for t in course.rows[FULL] if name != FULL]
+                self.shares.setdefault((course.name, name), []).extend(share(run.steps, t, whole) for t in at)
 
     def _of(self, course: Course, row: str) -> list[float]:
         return self.shares[course.name, row]
@@ -103,15 +106,17 @@ class Times:
         def added(shares: Sequence[float]) -> Figure:
             return figure(told(median_interval(shares)), call_ms.value)
 
+        def jump(course: Course) -> Figure:
+            """Returns a solver's jump: its full step takes what the pipeline's own does, less that one's jump, plus its own."""
+            shares, apart = self._of(course, JUMP), call_ms.value * (1 - median(own))
+            return figure(median_interval([apart * share / (1 - share) for share in shares]))
+
         return Costs(
             outside_ms=figure(median_interval(self.outside_ms)),
             step_ms=figure(step_ms),
             call_ms=figure(call_ms),
             after_jump_ms=added(after),
-            jump_ms={
-                name: figure(median_interval(self._of(course, JUMP)), call_ms.value)
-                for name, course in self.plan.solvers.items()
-            },
+            jump_ms={name: jump(course) for name, course in self.plan.solvers.items()},
             forecast_ms=added(curved),
             convert_ms=added([a - b for a, b in zip(moved, own, strict=False)]),
             mix_ms=added(mixed),
@@ -165,9 +170,9 @@ def times(
     courses = plan.courses
     for i in range(rounds):
         runs: list[tuple[Course, Steps]] = []
-        around = [timed(bare, arguments(i), device)]
+        around: list[Steps] = []
         for k, course in enumerate(courses if i % 2 == 0 else courses[::-1]):
-            if k == len(courses) // 2:
+            if k % BETWEEN == 0:
                 around.append(timed(bare, arguments(i), device))
             contender = Contender(bench, course.policy, 0, capture)
             runs.append((course, timed(contender, arguments(i), device)))

@@ -21,14 +21,14 @@ at most, F bytes of the largest feature.
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frdiff_tune.measure.case import Case
-from frdiff_tune.measure.picture import quiet, render
+from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure.case import Case, call_arguments
+from frdiff_tune.measure.picture import quiet
 from frdiff_tune.measure.walk import Walk
 from frdiff_tune.runtime import record
 from frdiff_tune.runtime.families import GUIDANCE
@@ -78,16 +78,17 @@ def similarity(
         entries: Entries to take per site and sample of the network's batch, at most.
 
     Raises:
-        PictureError: If a picture is not finite.
+        MeasureError: If a feature is not finite.
         MismatchError: If a site is unknown, or a policy is on.
     """
     T, found, bound = Walk(pipe, cases, call).T(steps), dict[str, list[Matrix]](), 0
     for done, case in enumerate(cases, start=1):
         with quiet(pipe), record(pipe, steps, groups, T=T, entries=entries, pictures=1) as records:
-            render(partial(pipe, num_inference_steps=steps), [case], call)
+            pipe(**{**call, **call_arguments([case])}, num_inference_steps=steps)
         bound = max(bound, bound_bytes(records.recorder.sizes, T))
         for name, sites in groups.items():
             if (changed := _change(records.recorder, sites)) is not None:
+                _check(name, changed, case)
                 found.setdefault(name, []).append(changed)
         yield done
     means = {name: np.asarray(np.mean(each, axis=0)) for name, each in found.items() if len(each) == len(cases)}
@@ -102,6 +103,14 @@ def _change(recorder: Recorder, sites: Sequence[str]) -> Matrix | None:
     squares = np.diag(gram)
     apart = np.maximum(squares[:, None] + squares[None, :] - 2 * gram, 0.0)
     return np.tril(np.sqrt(apart / np.maximum(squares[:, None], np.finfo(float).tiny)), k=-1)
+
+
+def _check(group: str, change: Matrix, case: Case) -> None:
+    if not np.isfinite(change).all():
+        raise MeasureError(
+            f"`features` must be finite but got NaN or infinity in group {group!r} for case {case.label!r}, seed {case.seed}. "
+            "Run the model in a wider dtype."
+        )
 
 
 def _stretch(recorder: Recorder, site: str) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.architectures import REDUCED
 from benchmarks.memory import memory_of
+from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure import Case, Similarity, call_arguments, similarity
 from frdiff_tune.measure.similarity import bound_bytes
 from frdiff_tune.runtime import default_groups, record
@@ -131,6 +132,15 @@ def test_peak_memory_is_within_the_stated_bound(entries: int) -> None:
     bound, features = bound_bytes(sizes, 2), sum(size for _, _, size in sizes.values())
     assert grown <= bound
     assert entries > 256 or bound < features / 2
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_features_that_are_not_finite_are_refused() -> None:
+    pipe = tiny_dit()
+    with torch.no_grad():
+        pipe.transformer.transformer_blocks[0].attn1.to_out[0].weight.fill_(float("nan"))
+    with pytest.raises(MeasureError, match="must be finite but got NaN or infinity in group 'attention'"):
+        finished(pipe, CASES["class_labels"], {"attention": ["transformer.transformer_blocks.0.attn1"]})
 
 
 def test_nothing_stays_on_the_pipeline() -> None:
