@@ -17,6 +17,7 @@ from frdiff_tune.measure.metrics import PAIRED, Paired, SetMetric, load_paired, 
 from frdiff_tune.measure.picture import checked_call
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.timing import Timed, timing
+from frdiff_tune.measure.unpaired import SEEDS, Unpaired, other_pictures, own_files, own_pictures
 from frdiff_tune.policy import Floor, Measured, Policy, Quality, SetQuality
 from frdiff_tune.runtime import Capture
 
@@ -52,6 +53,7 @@ def verification(
     metrics: Sequence[str] = ("lpips",),
     weights: str | Path | None = None,
     floor_count: int = 0,
+    unpaired: str | Path | None = None,
 ) -> Generator[Progress, None, Measured]:
     """Measures a policy in one process with the bare pipeline, their timed calls in turn (A B B A).
 
@@ -73,6 +75,8 @@ def verification(
         metrics: What is measured of the pictures, paired or between the sets.
         weights: Folder in which the metrics' weights are looked for first.
         floor_count: Cases on which the floors are measured, the first ones; 0: no floors.
+        unpaired: What metrics between sets compare with as well: ``"seeds"``, the reference's pictures of other seeds, or a
+            folder of one's own; None: nothing.
 
     Yields:
         What is done and what there is to do.
@@ -89,12 +93,16 @@ def verification(
     given, most = checked_call(call or {}), latency_calls * (1 if throughput_batch is None else 2)
     floor_count, place = min(floor_count, len(cases)), None if weights is None else Path(weights)
     total = 2 * len(cases) + most + 2 * floor_count
+    files = own_files(Path(unpaired), len(cases)) if unpaired not in (None, SEEDS) else ()
     with Bench(pipe) as bench:
         candidate, reference = Contender(bench, policy, 0, capture), Contender(bench, None, steps)
         candidate.ready()  # a policy that does not fit is refused before anything is drawn
         where = device or pipe_device(pipe)
         paired, sets = load_paired(metrics, where, place), load_sets(metrics, where, place)
-        taken, parts, kept = Compared(paired, sets), blocks(cases, quality_batch), dict[str, Drawn]()
+        third = None
+        if unpaired is not None and sets:
+            third = Unpaired(*(load_sets(metrics, where, place) for _ in range(2)), "own_pictures" if files else "other_seeds")
+        taken, parts, kept = Compared(paired, sets, third), blocks(cases, quality_batch), dict[str, Drawn]()
         run = timing(
             candidate,
             reference,
@@ -111,6 +119,13 @@ def verification(
             kept |= {case.digest: wanted[i] for i, case in enumerate(block)}
             bench.use(None)
             yield most + 2 * taken.count, total
+        if third is not None:
+            height, width = wanted.pictures.shape[-3:-1]
+            others = own_pictures(files, height, width) if files else other_pictures(
+                bench, cases, quality_batch, steps, given, Path(cache_dir)
+            )
+            for pictures in others:
+                third.take_others(pictures)
         floors: tuple[Floor, ...] = ()
         if floor_count:
             some = cases[:floor_count]
@@ -145,11 +160,12 @@ class Compared:
     Arguments:
         paired: Metrics of picture and reference.
         sets: Metrics between the two sets.
+        third: Metrics between each of them and a third one.
     """
 
-    def __init__(self, paired: Sequence[Paired], sets: Sequence[SetMetric]) -> None:
+    def __init__(self, paired: Sequence[Paired], sets: Sequence[SetMetric], third: Unpaired | None = None) -> None:
         self.count = 0
-        self._paired, self._sets = paired, sets
+        self._paired, self._sets, self._third = paired, sets, third
         self._values: dict[str, list[float]] = {metric.name: [] for metric in paired}
 
     def add(self, drawn: Drawn, wanted: Drawn, cases: Sequence[Case]) -> None:
@@ -163,6 +179,8 @@ class Compared:
             self._values[metric.name] += metric(drawn, wanted)
         for between in self._sets:
             between.add(drawn, wanted)
+        if self._third is not None:
+            self._third.take(drawn, wanted)
         self.count += len(cases)
 
     def quality(self) -> tuple[Quality, ...]:
@@ -171,12 +189,7 @@ class Compared:
 
     def between(self) -> tuple[SetQuality, ...]:
         """Returns the figures between the sets."""
-        rows = []
-        for metric in self._sets:
-            value, deviation = metric.value()
-            about = {"metric": metric.title, "unit": metric.unit, "count": metric.count, "comparable": metric.comparable}
-            rows.append(SetQuality(kind="paired", value=value, deviation=deviation, **about))
-        return tuple(rows)
+        return (*(metric.row("paired") for metric in self._sets), *(self._third.rows() if self._third is not None else ()))
 
 
 def qualities(metric: str, values: Sequence[float]) -> tuple[Quality, ...]:

@@ -13,6 +13,7 @@ from frdiff_tune.policy.sections import (
     Quality,
     Sampling,
     SchedulerInfo,
+    SetKind,
     SetQuality,
 )
 from frdiff_tune.policy.timed import Conditions, Energy, Figure, Latency, Throughput
@@ -33,6 +34,7 @@ __all__ = [
     "Quality",
     "Sampling",
     "SchedulerInfo",
+    "SetKind",
     "SetQuality",
     "StepPlan",
     "Throughput",

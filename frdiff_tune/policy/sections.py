@@ -104,25 +104,33 @@ class Floor(Section):
     count: Count
 
 
+SetKind = Literal["paired", "other_seeds", "own_pictures"]
+
+
 class SetQuality(Section):
-    """A figure between the set of the policy's pictures and the reference's of the same seeds; 0 for the full policy.
+    """A figure between the set of the policy's pictures and another one; figures of different kinds do not compare.
 
     Arguments:
         metric: Name of the metric with the sample size, as ``fid_1k``.
         unit: Unit of the value; ``1`` for a pure number.
-        kind: ``paired``: both sets have the same prompts and seeds.
+        kind: What the other set is: ``paired``, the reference's pictures of the same prompts and seeds, which gives 0 for the
+            full policy; ``other_seeds``, the reference's of the same prompts and other seeds; ``own_pictures``, the user's.
         value: The figure.
         deviation: Standard deviation over subsets of the pictures; None where the metric has none.
-        count: Pictures of each set.
+        reference: The reference's own figure against the same set, with as many pictures; None for ``paired``.
+        count: Pictures of the policy.
+        other_count: Pictures of the other set; None: as many.
         comparable: Whether there are as many as papers use (10,000); else it compares only with figures of this size.
     """
 
     metric: str
     unit: str
-    kind: Literal["paired"]
+    kind: SetKind
     value: Number
     deviation: Number | None = None
+    reference: Number | None = None
     count: Count
+    other_count: Count | None = None
     comparable: bool
 
 

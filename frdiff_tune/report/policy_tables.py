@@ -110,11 +110,18 @@ def floor_words(measured: Measured, quality: Quality) -> str:
     return ""
 
 
+OTHERS = {"other_seeds": "pictures of the reference with other seeds", "own_pictures": "pictures of yours"}
+
+
 def set_line(between: SetQuality) -> str:
     """Returns a figure between sets with its sample size."""
     spread = "" if between.deviation is None else f" +- {between.deviation:.2g} over subsets"
     small = "" if between.comparable else "; too few pictures to compare with papers"
-    return f"{between.value:.3g}{spread} (policy and reference, {between.count} same seeds{small})"
+    if between.kind == "paired":
+        return f"{between.value:.3g}{spread} (policy and reference, {between.count} same seeds{small})"
+    others = f"{between.other_count} {OTHERS[between.kind]}"
+    own = "" if between.reference is None else f"; the reference's own: {between.reference:.3g}"
+    return f"{between.value:.3g}{spread} against {others}{own} ({between.count} pictures{small})"
 
 
 def beside_line(conditions: Conditions) -> str:
@@ -173,7 +180,7 @@ def measured_json(measured: Measured) -> dict[str, Any]:
             }
             for figure in measured.quality
         },
-        "sets": {row.metric: {"value": row.value, "deviation": row.deviation, "count": row.count} for row in measured.sets},
+        "sets": [row.model_dump(mode="json") for row in measured.sets],
         "floors": [row.model_dump(mode="json") for row in measured.floors],
         "latency_interval_reached": measured.latency_interval_reached,
         "cache_mib": measured.cache_bytes / MIB,

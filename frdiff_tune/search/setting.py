@@ -165,6 +165,7 @@ def precision(study: Study) -> dict[str, Any]:
         "metrics": tuple(dict.fromkeys((*searched_metrics(study), *wanted.metrics))),
         "weights": wanted.weights or None,
         "floor_count": wanted.floor_count,
+        "unpaired": wanted.unpaired or None,
     }
 
 

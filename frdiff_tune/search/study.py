@@ -25,6 +25,7 @@ ELSEWHERE = (
     "measure.metrics",
     "measure.floor_count",
     "measure.weights",
+    "measure.unpaired",
 )
 """What is no part of the question that trials answer: where they are kept, and what an export measures."""
 

@@ -95,6 +95,8 @@ class MeasureSection(Section):
         floor_count: Held-out cases on which the floors are measured: what the launch mode alone changes, and what four times
             the steps would; 0: not measured.
         weights: Folder in which the weights of metrics are looked for first; empty: the torch hub cache only.
+        unpaired: What metrics between sets compare an exported policy's pictures with, beside the reference of the same seeds:
+            ``"seeds"``, the reference's pictures of other seeds, or a folder of one's own; empty: nothing.
     """
 
     latency_interval: Annotated[float, Field(gt=0, lt=1)] = 0.02
@@ -103,6 +105,7 @@ class MeasureSection(Section):
     metrics: tuple[str, ...] = ("psnr", "ssim", "latent_l2")
     floor_count: Annotated[int, Field(ge=0)] = 8
     weights: str = ""
+    unpaired: str = ""
 
     @field_validator("metrics")
     @classmethod

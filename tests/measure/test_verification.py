@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure import (
@@ -138,3 +139,40 @@ def test_machines_of_one_kind() -> None:
         assert differences(here, machine_info(pipe, 1, 32, 32)) == {"determinism": ((), ("deterministic",))}
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_unpaired_sets_stand_beside_the_reference_s_own(tmp_path: Path, own: bool) -> None:
+    """The full policy's pictures are the reference's, so against any third set both have the same figure, and it is not 0."""
+    pipe: Any = tiny_dit()
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for k in range(4):
+        Image.effect_noise((40 + k, 60), 80).convert("RGB").save(folder / f"{k}.{'png' if k % 2 else 'jpg'}")
+    (folder / "notes.txt").write_text("no picture")
+    options: dict[str, Any] = {"steps": 4, "cache_dir": tmp_path, "quality_batch": 2, "latency_calls": 2}
+    options["metrics"] = ["fd_alex"]
+    measured = verify(pipe, full_policy(pipe, 4), CASES, unpaired=folder if own else "seeds", **options)
+    paired, unpaired = measured.sets
+    assert (paired.kind, paired.value, paired.reference) == ("paired", pytest.approx(0.0, abs=1e-4), None)
+    assert unpaired.kind == ("own_pictures" if own else "other_seeds")
+    assert (unpaired.metric, unpaired.count, unpaired.other_count) == ("fd_alex_3", 3, 4 if own else 3)
+    assert unpaired.value > 1e-3 and unpaired.value == pytest.approx(unpaired.reference, rel=1e-3)
+    jumps = verify(pipe, keyframe_policy(pipe, 4, [0], mixing=0.0), CASES, unpaired=folder if own else "seeds", **options)
+    assert jumps.sets[1].reference == pytest.approx(unpaired.value, rel=1e-3) and jumps.sets[1].value != unpaired.value
+
+
+def test_unpaired_folders_that_cannot_be_used(tmp_path: Path) -> None:
+    pipe: Any = tiny_dit()
+    options: dict[str, Any] = {"steps": 4, "cache_dir": tmp_path / "cache", "latency_calls": 2, "metrics": ["fd_alex"]}
+    folder = tmp_path / "mine"
+    with pytest.raises(MeasureError, match='must be "seeds" or a folder of pictures but got .*mine'):
+        verify(pipe, full_policy(pipe, 4), CASES, unpaired=folder, **options)
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    with pytest.raises(MeasureError, match=f"as many pictures as there are cases, 3, but {folder} has 1. Add some"):
+        verify(pipe, full_policy(pipe, 4), CASES, unpaired=folder, **options)
+    for name in ("b.png", "c.png"):
+        (folder / name).write_text("no picture")
+    with pytest.raises(MeasureError, match=r"but .*b.png cannot be read .* Take the file out"):
+        verify(pipe, full_policy(pipe, 4), CASES, unpaired=folder, **options)

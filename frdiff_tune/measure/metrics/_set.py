@@ -4,12 +4,15 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.drawn import Drawn
 from frdiff_tune.measure.metrics._base import CHUNK, Better
+from frdiff_tune.measure.picture import Pictures
+from frdiff_tune.policy import SetKind, SetQuality
 
 COMPARABLE = 10_000
 """Pictures that papers use at least; with fewer the figure has a bias of its own and compares only with itself."""
@@ -35,20 +38,32 @@ class SetMetric(ABC):
 
     def __init__(self, device: torch.device | str = "cpu", weights: Path | None = None) -> None:
         self.device = torch.device(device)
-        self.count = 0
+        self.count = self.others = 0
 
     def add(self, drawn: Drawn, references: Drawn) -> None:
-        """Takes pictures of both sets, as many of each; frames of videos count as pictures.
+        """Takes pictures of both sets, as many of each.
 
         Arguments:
             drawn: The candidate's.
             references: Those that they are compared with.
         """
-        for pictures, real in ((references.pictures, True), (drawn.pictures, False)):
-            flat = pictures.reshape(-1, *pictures.shape[-3:])
-            for first in range(0, len(flat), CHUNK):
-                self._take(torch.from_numpy(flat[first : first + CHUNK]).to(self.device).permute(0, 3, 1, 2), real)
-        self.count += drawn.pictures[..., 0, 0, 0].size
+        self.take_real(references.pictures)
+        self.take(drawn.pictures)
+
+    def take(self, pictures: Pictures) -> None:
+        """Takes pictures of the candidate, with shape (B, H, W, 3); frames of videos, (B, F, H, W, 3), count as pictures."""
+        self.count += self._chunks(pictures, real=False)
+
+    def take_real(self, pictures: Pictures) -> None:
+        """Takes pictures that the candidate's are compared with, with the same shapes."""
+        self.others += self._chunks(pictures, real=True)
+
+    def _chunks(self, pictures: Pictures, real: bool) -> int:
+        flat = pictures.reshape(-1, *pictures.shape[-3:])
+        for first in range(0, len(flat), CHUNK):
+            chunk = torch.from_numpy(np.ascontiguousarray(flat[first : first + CHUNK]))
+            self._take(chunk.to(self.device).permute(0, 3, 1, 2), real)
+        return len(flat)
 
     def value(self) -> tuple[float, float | None]:
         """Returns the figure, and its standard deviation over subsets where the metric has one.
@@ -56,9 +71,34 @@ class SetMetric(ABC):
         Raises:
             MeasureError: If there are under two pictures.
         """
-        if self.count < 2:
-            raise MeasureError(f"`{self.name}` must compare at least 2 pictures but got {self.count}. Add cases.")
+        if min(self.count, self.others) < 2:
+            raise MeasureError(
+                f"`{self.name}` must compare at least 2 pictures but got {min(self.count, self.others)}. Add cases."
+            )
         return self._value()
+
+    def row(self, kind: SetKind, reference: float | None = None) -> SetQuality:
+        """Returns the figure as a policy file states it.
+
+        Arguments:
+            kind: What the pictures are compared with.
+            reference: The reference's own figure against the same pictures; None where these are the reference's.
+
+        Raises:
+            MeasureError: As ``value``.
+        """
+        value, deviation = self.value()
+        return SetQuality(
+            metric=self.title,
+            unit=self.unit,
+            kind=kind,
+            value=value,
+            deviation=deviation,
+            reference=reference,
+            count=self.count,
+            other_count=self.others,
+            comparable=self.comparable,
+        )
 
     @property
     def title(self) -> str:

@@ -39,7 +39,7 @@ class Kid(SetMetric):
             self._metric.update(pictures, real=real)
 
     def _value(self) -> tuple[float, float | None]:
-        self._metric.subset_size = min(SUBSET, self.count)
+        self._metric.subset_size = min(SUBSET, self.count, self.others)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # of the subsets
             mean, deviation = self._metric.compute()
