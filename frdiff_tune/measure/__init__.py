@@ -21,7 +21,7 @@ from frdiff_tune.measure.picture import picture_size, render
 from frdiff_tune.measure.profile import profile
 from frdiff_tune.measure.profile_file import GroupProfile, Profile, load_profile
 from frdiff_tune.measure.recordings import recording
-from frdiff_tune.measure.references import references
+from frdiff_tune.measure.references import reference_latents, references
 from frdiff_tune.measure.similarity import Similarity, similarity
 from frdiff_tune.measure.stopwatch import Sample, watched_loop
 from frdiff_tune.measure.timing import Timed, timing
@@ -85,6 +85,7 @@ __all__ = [
     "picture_size",
     "profile",
     "recording",
+    "reference_latents",
     "references",
     "required_images",
     "render",

@@ -1,6 +1,7 @@
 """What one call has drawn: its pictures, and the latents that they were decoded from."""
 
 import functools
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.case import Case
 from frdiff_tune.measure.picture import PictureError, Pictures, render
 from frdiff_tune.runtime.patch import Patch
@@ -36,21 +38,24 @@ class Drawn:
     Arguments:
         pictures: 8-bit pictures, with shape (B, H, W, 3); of a video (B, F, H, W, 3).
         latents: What the scheduler's last step gave, float32, with shape (B, ...); None where it gave none.
+        prompts: What the pictures were to show, B of them; None where a case has no prompt.
     """
 
     pictures: Pictures
     latents: Latents | None = None
+    prompts: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, i: int) -> "Drawn":
         """Returns one picture with its latents, as a batch of one."""
-        return Drawn(self.pictures[i : i + 1], None if self.latents is None else self.latents[i : i + 1])
+        latents, prompts = (None if each is None else each[i : i + 1] for each in (self.latents, self.prompts))
+        return Drawn(self.pictures[i : i + 1], latents, prompts)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of both."""
+        """Bytes of pictures and latents."""
         return self.pictures.nbytes + (0 if self.latents is None else self.latents.nbytes)
 
 
@@ -66,20 +71,56 @@ def draw(painter: Painter, cases: Sequence[Case], call: Mapping[str, Any]) -> Dr
         PictureError: If a picture is not finite.
     """
     painter.ready()
-    with _watched(painter.scheduler()) as last:
+    last = deque[Any](maxlen=1)
+    with _watched(painter.scheduler(), last.append):
         pictures = render(painter, cases, call)
-    return Drawn(pictures, _own(last[0], len(cases)) if last else None)
+    return Drawn(pictures, _own(last[0], len(cases)) if last else None, prompts_of(cases))
+
+
+def draw_latents(painter: Painter, cases: Sequence[Case], call: Mapping[str, Any]) -> Latents:
+    """Returns the latents after every step of one call, with shape (T, B, ...).
+
+    Arguments:
+        painter: The pipeline, its step count already given.
+        cases: Cases of one kind, B of them.
+        call: Arguments that are the same for all cases.
+
+    Raises:
+        PictureError: If a picture is not finite.
+        MeasureError: If the scheduler's steps gave nothing that belongs to the pictures.
+    """
+    painter.ready()
+    every: list[Latents | None] = []
+    with _watched(painter.scheduler(), lambda given: every.append(_own(given, len(cases)))):
+        render(painter, cases, call)
+    found = [each for each in every if each is not None]
+    if not found or len(found) < len(every):
+        raise MeasureError(
+            "`latents` must be what the scheduler's steps give but those of this pipeline give none that belong to its "
+            "pictures. Compare its pictures instead."
+        )
+    return np.stack(found)
+
+
+def prompts_of(cases: Sequence[Case]) -> tuple[str, ...] | None:
+    """Returns the prompts of cases; None if one has none."""
+    prompts = [case.arguments.get("prompt") for case in cases]
+    return tuple(prompts) if all(isinstance(prompt, str) for prompt in prompts) else None
 
 
 def joined(parts: Sequence[Drawn]) -> Drawn:
-    """Returns several as one; without latents where one has none.
+    """Returns several as one; without latents, or prompts, where one has none.
 
     Arguments:
         parts: At least one, with pictures of one size.
     """
     latents = [part.latents for part in parts if part.latents is not None]
-    whole = len(latents) == len(parts)
-    return Drawn(np.concatenate([part.pictures for part in parts]), np.concatenate(latents) if whole else None)
+    prompts = [part.prompts for part in parts if part.prompts is not None]
+    return Drawn(
+        np.concatenate([part.pictures for part in parts]),
+        np.concatenate(latents) if len(latents) == len(parts) else None,
+        tuple(prompt for each in prompts for prompt in each) if len(prompts) == len(parts) else None,
+    )
 
 
 def check_black(drawn: Drawn, references: Drawn, cases: Sequence[Case]) -> None:
@@ -104,22 +145,21 @@ def check_black(drawn: Drawn, references: Drawn, cases: Sequence[Case]) -> None:
 
 
 @contextmanager
-def _watched(scheduler: Any) -> Iterator[list[Any]]:  # noqa: ANN401
-    """Keeps what the scheduler's last step gave."""
-    last: list[Any] = []
+def _watched(scheduler: Any, take: Callable[[Any], None]) -> Iterator[None]:  # noqa: ANN401
+    """Shows what each of the scheduler's steps gives."""
 
     def watching(step: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(step)  # pipelines read the signature to see what a scheduler takes
         def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             result = step(*args, **kwargs)
-            last[:] = [result[0] if isinstance(result, tuple) else result.prev_sample]
+            take(result[0] if isinstance(result, tuple) else result.prev_sample)
             return result
 
         return watched
 
     patch = Patch(scheduler, "step", watching)
     try:
-        yield last
+        yield
     finally:
         patch.remove()
 

@@ -12,7 +12,7 @@ import torch
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, digest_of
-from frdiff_tune.measure.drawn import Drawn, draw
+from frdiff_tune.measure.drawn import Drawn, Latents, draw, draw_latents, prompts_of
 from frdiff_tune.measure.fingerprint import weights_fingerprint
 from frdiff_tune.measure.hardware import attention_of, device_name, is_compiled, pipe_device
 from frdiff_tune.measure.picture import picture_size
@@ -20,6 +20,8 @@ from frdiff_tune.measure.shelf import limit_bytes, note, prune
 from frdiff_tune.runtime import describe_model
 
 Value = TypeVar("Value")
+LATENTS = "latents"
+"""The shelf of what full runs pass through."""
 
 
 def references(
@@ -46,7 +48,32 @@ def references(
     for block in blocks:
         key = digest_of([setting, [case.digest for case in block]])
         kept = stored(folder, key, partial(_drawn, bare, block, call), about=_about(bench.pipe, steps, block))
-        yield Drawn(*kept)
+        yield Drawn(*kept, prompts_of(block))
+
+
+def reference_latents(
+    bench: Bench, blocks: Sequence[Sequence[Case]], steps: int, call: Mapping[str, Any], folder: Path
+) -> Iterator[Latents]:
+    """Yields the latents after every step of the bare pipeline's calls, a block each, with shape (T, B, ...).
+
+    They are kept as the pictures are, for those that ask for them: T times the memory.
+
+    Arguments:
+        bench: The pipeline; bare afterwards.
+        blocks: Cases of one call each.
+        steps: The reference's step count.
+        call: Arguments that are the same for all cases.
+        folder: Where they are kept.
+
+    Raises:
+        MeasureError: If the folder cannot be written, or the scheduler's steps give nothing that belongs to the pictures.
+    """
+    bench.use(None)
+    setting = digest_of(setting_of(bench.pipe, steps, call))
+    bare = Contender(bench, None, steps)
+    for block in blocks:
+        key, about = digest_of([setting, [case.digest for case in block]]), _about(bench.pipe, steps, block)
+        yield stored(folder, key, partial(draw_latents, bare, block, call), LATENTS, about)
 
 
 def _drawn(bare: Contender, block: Sequence[Case], call: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from frdiff_tune.errors import MeasureError
-from frdiff_tune.measure import Case, Drawn, references, weights_fingerprint
+from frdiff_tune.measure import Case, Drawn, reference_latents, references, weights_fingerprint
 from frdiff_tune.measure.bench import Bench
+from frdiff_tune.measure.drawn import draw_latents
 from frdiff_tune.measure.references import stored
 from tests.tiny import tiny_dit, tiny_sd
 
@@ -117,6 +119,39 @@ def test_made_once_per_content(tmp_path: Path) -> None:
         pipe.unet.conv_in.weight.mul_(1.1)
     made()
     assert counted.since() == 6
+
+
+@pytest.mark.parametrize("make", [tiny_sd, tiny_dit])
+def test_latents_of_every_step_are_kept_on_request(tmp_path: Path, make: Any) -> None:  # noqa: ANN401
+    pipe: Any = make()
+    name, values = ("prompt", ["a fox", "an owl"]) if make is tiny_sd else ("class_labels", [1, 2])
+    parts = [[Case({name: value}, seed) for seed, value in enumerate(values)]]
+    (drawn,) = references(Bench(pipe), parts, 3, {}, tmp_path)
+    (latents,) = reference_latents(Bench(pipe), parts, 3, {}, tmp_path)
+    assert drawn.latents is not None and latents.shape == (3, *drawn.latents.shape)
+    assert np.array_equal(latents[-1], drawn.latents) and not np.array_equal(latents[0], latents[1])
+    pipe.scheduler.step = None  # nothing can be drawn any more: it is read
+    (again,) = reference_latents(Bench(pipe), parts, 3, {}, tmp_path)
+    assert np.array_equal(again, latents)
+
+
+class Apart:
+    """A painter whose scheduler's steps give three of something that is none of its two pictures."""
+
+    def ready(self) -> None:
+        self.solver = SimpleNamespace(step=lambda: (torch.zeros(3, 4),))
+
+    def scheduler(self) -> Any:  # noqa: ANN401
+        return self.solver
+
+    def __call__(self, **arguments: Any) -> Any:  # noqa: ANN401
+        self.solver.step()
+        return SimpleNamespace(images=np.zeros((2, 4, 4, 3)))
+
+
+def test_latents_that_belong_to_no_picture_are_refused() -> None:
+    with pytest.raises(MeasureError, match="those of this pipeline give none that belong to its pictures"):
+        draw_latents(Apart(), [Case({"prompt": "a fox"}, seed) for seed in (0, 1)], {})
 
 
 def test_fingerprint() -> None:

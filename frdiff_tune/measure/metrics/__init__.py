@@ -8,6 +8,7 @@ import torch
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.metrics._base import Better, Paired
 from frdiff_tune.measure.metrics._set import SetMetric
+from frdiff_tune.measure.metrics.clip_score import ClipScoreChange
 from frdiff_tune.measure.metrics.fd_alex import FdAlex
 from frdiff_tune.measure.metrics.fid import Fid
 from frdiff_tune.measure.metrics.kid import Kid
@@ -26,6 +27,7 @@ PAIRED: dict[str, type[Paired]] = {
     "ssim": Ssim,
     "ms_ssim": MsSsim,
     "latent_l2": LatentL2,
+    "clip_score_change": ClipScoreChange,
 }
 SETS: dict[str, type[SetMetric]] = {"fid": Fid, "kid": Kid, "fd_alex": FdAlex}
 

@@ -12,7 +12,7 @@ from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure import PAIRED, Drawn, load_paired
 from frdiff_tune.measure.weights import WeightsFile, find_weights
 
-EMBEDDED = [name for name in PAIRED if name not in ("lpips_vgg", "lpips_squeeze")]
+EMBEDDED = [name for name in PAIRED if name not in ("lpips_vgg", "lpips_squeeze", "clip_score_change")]
 SIDE = 176
 
 
