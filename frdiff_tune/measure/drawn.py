@@ -50,8 +50,8 @@ class Drawn:
 
     def __getitem__(self, i: int) -> "Drawn":
         """Returns one picture with its latents, as a batch of one."""
-        latents, prompts = (None if each is None else each[i : i + 1] for each in (self.latents, self.prompts))
-        return Drawn(self.pictures[i : i + 1], latents, prompts)
+        latents = None if self.latents is None else self.latents[i : i + 1]
+        return Drawn(self.pictures[i : i + 1], latents, None if self.prompts is None else self.prompts[i : i + 1])
 
     @property
     def nbytes(self) -> int:
@@ -104,8 +104,8 @@ def draw_latents(painter: Painter, cases: Sequence[Case], call: Mapping[str, Any
 
 def prompts_of(cases: Sequence[Case]) -> tuple[str, ...] | None:
     """Returns the prompts of cases; None if one has none."""
-    prompts = [case.arguments.get("prompt") for case in cases]
-    return tuple(prompts) if all(isinstance(prompt, str) for prompt in prompts) else None
+    prompts = [prompt for case in cases if isinstance(prompt := case.arguments.get("prompt"), str)]
+    return tuple(prompts) if len(prompts) == len(cases) else None
 
 
 def joined(parts: Sequence[Drawn]) -> Drawn:

@@ -48,7 +48,8 @@ def references(
     for block in blocks:
         key = digest_of([setting, [case.digest for case in block]])
         kept = stored(folder, key, partial(_drawn, bare, block, call), about=_about(bench.pipe, steps, block))
-        yield Drawn(*kept, prompts_of(block))
+        pictures, latents = kept
+        yield Drawn(pictures, latents, prompts_of(block))
 
 
 def reference_latents(

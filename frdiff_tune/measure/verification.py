@@ -101,7 +101,8 @@ def verification(
         paired, sets = load_paired(metrics, where, place), load_sets(metrics, where, place)
         third = None
         if unpaired is not None and sets:
-            third = Unpaired(*(load_sets(metrics, where, place) for _ in range(2)), "own_pictures" if files else "other_seeds")
+            ours, own = load_sets(metrics, where, place), load_sets(metrics, where, place)
+            third = Unpaired(ours, own, "own_pictures" if files else "other_seeds")
         taken, parts, kept = Compared(paired, sets, third), blocks(cases, quality_batch), dict[str, Drawn]()
         run = timing(
             candidate,

@@ -40,7 +40,8 @@ def pick(found: Front, wanted: Pick | None = None) -> Point:
     """Returns the point that is wanted: by number, by limits, else the knee of the front.
 
     With a bound on LPIPS it is the fastest that keeps all bounds, with one on latency alone the finest. Points that break
-    the study's own limits are left out, unless named by number.
+    the study's own limits are left out, unless named by number. The knee is that of the points whose intervals keep these
+    limits, if there are any: another would seldom keep them on held-out cases.
 
     Arguments:
         found: What a study has measured.
@@ -61,7 +62,7 @@ def pick(found: Front, wanted: Pick | None = None) -> Point:
             f"{closest.trial.number}, has LPIPS {closest.trial.lpips.value:.4g}. Loosen `search.limits`."
         )
     if wanted.max_lpips is None and wanted.max_latency_ms is None:
-        return knee(allowed)
+        return knee([point for point in allowed if point.surely] or allowed)
     return _limited(allowed, wanted)
 
 

@@ -41,7 +41,7 @@ class Limit:
             bound = float(number)
         except ValueError:
             raise ValueError(f'must end in a number but got {text!r}. Write "{name} {right} 0.05".') from None
-        if not 0 <= bound < float("inf"):
+        if not (0 if right == "<=" else float("-inf")) <= bound < float("inf"):
             raise ValueError(f'must be a number from 0 on but got {number}. Write "{name} {right} 0.05".')
         return cls(name, bound)
 

@@ -28,12 +28,14 @@ class Point:
         policy: What was tried.
         on_front: Whether no other trial is both faster and closer to the reference.
         within_limits: Whether it keeps the study's limits, as measured in the search.
+        surely: Whether the worse ends of its figures' intervals keep them as well.
     """
 
     trial: TrialOutcome
     policy: Policy
     on_front: bool
     within_limits: bool
+    surely: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,10 @@ def front(study: Study) -> Front:
 def _point(study: Study, outcome: TrialOutcome, ledger: Ledger, on_front: bool) -> Point:
     policy = ledger.policy(outcome.digest)
     assert policy is not None, "a policy is kept before it is measured"
-    within = all(limit.excess(outcome.figure(limit.name).value) <= 0 for limit in study.limits)
-    return Point(trial=outcome, policy=policy, on_front=on_front, within_limits=within)
+    figures = [(limit, outcome.figure(limit.name)) for limit in study.limits]
+    within = all(limit.excess(figure.value) <= 0 for limit, figure in figures)
+    surely = all(limit.excess(limit.worst(figure)) <= 0 for limit, figure in figures)
+    return Point(trial=outcome, policy=policy, on_front=on_front, within_limits=within, surely=surely)
 
 
 def non_dominated(outcomes: Sequence[TrialOutcome]) -> list[TrialOutcome]:

@@ -1,6 +1,7 @@
 """Fronts, hypervolume and the choice of a point, on numbers worked by hand."""
 
 import json
+from dataclasses import replace
 from math import log10
 
 import pytest
@@ -62,6 +63,13 @@ def test_the_knee_is_farthest_below_the_chord() -> None:
     assert knee(found.points).trial.number == 2
     assert pick(found).trial.number == 2
     assert knee(shown((10.0, 0.1), (20.0, 0.2)).points).trial.number == 0
+
+
+def test_the_knee_keeps_limits_surely_if_any_point_does() -> None:
+    found = shown((100.0, 1e-5), (90.0, 5e-5), (30.0, 1e-4), (20.0, 0.05), (10.0, 0.1))
+    unsure = [replace(point, surely=point.trial.number < 2) for point in found.points]
+    assert pick(replace(found, points=tuple(unsure))).trial.number == 1
+    assert pick(replace(found, points=tuple(replace(point, surely=False) for point in unsure))).trial.number == 2
 
 
 def test_an_empty_choice_says_which_limit_and_by_how_much() -> None:
