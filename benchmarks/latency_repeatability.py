@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=0.02, help="wanted half width of the drawn ones, over the value")
     parser.add_argument("--calls", type=int, default=64, help="pairs of a drawn measurement, at most")
     parser.add_argument("--live-interval", type=float, default=0.01)
-    parser.add_argument("--live-calls", type=int, default=48)
+    parser.add_argument("--live-calls", type=int, default=96)
     parser.add_argument("--threads", type=int, help="of torch; by default a core is left to the others")
     given = parser.parse_args()
     cores = len(own_cores())

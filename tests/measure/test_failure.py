@@ -71,7 +71,8 @@ def faulty(pipe: Any, part: str, fault: Callable[[Any], Any]) -> Iterator[None]:
 
 
 def pictures(folder: Path) -> None:
-    """Writes what a policy draws in a new process."""
+    """Writes what a policy draws in a new process, with as many threads as the tests have: their number changes sums."""
+    torch.set_num_threads(1)
     pipe: Any = tiny_sd()
     with Bench(pipe) as bench:
         drawn = draw(Contender(bench, keyframe_policy(pipe, STEPS, [0, 2], mixing=0.5), 0), CASES[:2], {})
