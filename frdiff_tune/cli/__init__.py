@@ -9,6 +9,7 @@ from frdiff_tune.cli.export import export
 from frdiff_tune.cli.front import front
 from frdiff_tune.cli.generate import generate
 from frdiff_tune.cli.profile import profile
+from frdiff_tune.cli.record import record
 from frdiff_tune.cli.schema import schema
 from frdiff_tune.cli.show import show
 from frdiff_tune.cli.tune import tune
@@ -24,6 +25,7 @@ app.command(rich_help_panel=USE)(generate)
 app.command(rich_help_panel=USE)(check)
 app.command(rich_help_panel=USE)(show)
 app.command(rich_help_panel=LOOK)(profile)
+app.command(rich_help_panel=LOOK)(record)
 app.command(rich_help_panel=LOOK)(cache)
 app.command(rich_help_panel=LOOK)(schema)
 

@@ -4,7 +4,7 @@ from frdiff_tune.measure.agreement import Agreement, agreements, holds
 from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of, image_names, shuffled
 from frdiff_tune.measure.case_file import load_cases
 from frdiff_tune.measure.cost_model import CostModel
-from frdiff_tune.measure.drawn import Drawn, draw
+from frdiff_tune.measure.drawn import Drawn, check_black, draw
 from frdiff_tune.measure.evaluator import Evaluator
 from frdiff_tune.measure.failure import REASONS, Failure, Reason
 from frdiff_tune.measure.figure import STATISTICS, Figure, figure_names, figures
@@ -25,6 +25,7 @@ from frdiff_tune.measure.references import reference_latents, references
 from frdiff_tune.measure.similarity import Similarity, similarity
 from frdiff_tune.measure.stopwatch import Sample, watched_loop
 from frdiff_tune.measure.timing import Timed, timing
+from frdiff_tune.measure.trajectories import trajectory
 from frdiff_tune.measure.verification import verification, verify
 from frdiff_tune.measure.walk import Walk
 
@@ -64,6 +65,7 @@ __all__ = [
     "call_arguments",
     "capture_of",
     "cases_digest",
+    "check_black",
     "differences",
     "digest_of",
     "draw",
@@ -85,6 +87,7 @@ __all__ = [
     "picture_size",
     "profile",
     "recording",
+    "trajectory",
     "reference_latents",
     "references",
     "required_images",

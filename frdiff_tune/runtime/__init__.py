@@ -12,6 +12,7 @@ from frdiff_tune.runtime.recording import Recording, record
 from frdiff_tune.runtime.site import default_groups, discover_sites, find_denoiser, find_denoisers, match_groups
 from frdiff_tune.runtime.solver import make_scheduler
 from frdiff_tune.runtime.trace import StepTrace, Trace
+from frdiff_tune.runtime.trajectory import Trajectory, record_trajectory
 
 __all__ = [
     "BASES",
@@ -30,6 +31,7 @@ __all__ = [
     "Site",
     "StepTrace",
     "Trace",
+    "Trajectory",
     "apply_policy",
     "default_groups",
     "describe_model",
@@ -44,4 +46,5 @@ __all__ = [
     "match_groups",
     "model_digest",
     "record",
+    "record_trajectory",
 ]

@@ -13,7 +13,7 @@ from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.solver import timesteps_of
 from frdiff_tune.runtime.times import nearest, number, place_of, stretch
-from frdiff_tune.runtime.variable import is_flow, noise_levels
+from frdiff_tune.runtime.variable import is_flow
 
 OnMismatch = Literal["error", "plain"]
 OWN = ("frdiff_tune", "diffusers", "torch")
@@ -76,8 +76,7 @@ class Clock:
             return
         self._start = begin
         self._times = times
-        if self.run.policy.variable != "output":
-            self.run.levels = noise_levels(self.scheduler, times)[self._start : self._start + T]
+        self.run.read_levels(self.scheduler, times, self._start)
 
     def walks(self, timestep: Any) -> bool:  # noqa: ANN401
         """Whether a timestep is that of the present step, as far as can be told without waiting for the device."""

@@ -137,7 +137,7 @@ class Recorder:
         if sum(sizes) > count:
             place = (sizes, count, parts[0].device)
             if place not in self._chosen:
-                self._chosen[place] = [at.to(parts[0].device) for at in _places(sizes, count, self._seed)]
+                self._chosen[place] = [at.to(parts[0].device) for at in places(sizes, count, self._seed)]
             parts = [part[at] for part, at in zip(parts, self._chosen[place], strict=True)]
         return Taken(torch.cat([part.float() for part in parts]), sum(sizes), sum(leaf.nbytes for leaf in found))
 
@@ -171,7 +171,7 @@ class RecordingRun(Run):
         super().close_call(call)
         self.recorder.close(call)
 
-    def push_score(self, score: "Tensor") -> None:
+    def push_score(self, score: "Tensor", x: "Tensor") -> None:
         """Takes the score of the present step and pass, with shape (batch, channels, ...)."""
         self.recorder.take(SCORE, self.key, self.step.t, score, score.shape[0])
         if self._pictures is not None:
@@ -189,8 +189,14 @@ class RecordingRun(Run):
             self.recorder.take(GUIDANCE, key, t, first - second, first.shape[0])
 
 
-def _places(sizes: Sequence[int], count: int, seed: int) -> "list[Tensor]":
-    """Returns one place at random in each of ``count`` equal stretches of several tensors laid end to end, by tensor."""
+def places(sizes: Sequence[int], count: int, seed: int) -> "list[Tensor]":
+    """Returns one place at random in each of ``count`` equal stretches of several tensors laid end to end, by tensor.
+
+    Arguments:
+        sizes: Entries of each tensor.
+        count: How many places, fewer than there are entries.
+        seed: Decides which.
+    """
     import torch
 
     draws = torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

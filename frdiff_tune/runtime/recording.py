@@ -61,7 +61,7 @@ class Recording:
         mean: Gram = np.mean(found, axis=0)
         if times is None or tuple(times) == self.times:
             return mean
-        between = _between(self.times, times)
+        between = weights_between(self.times, times)
         read: Gram = between @ mean @ between.T
         return read
 
@@ -146,8 +146,13 @@ class Records:
         return Recording(self.times, {name: total * (T / total.trace()) for name, total in sums.items()})
 
 
-def _between(known: Sequence[float], wanted: Sequence[float]) -> "Gram":
-    """Returns how recorded steps are weighed at other times, with shape (wanted, known); each row sums to 1."""
+def weights_between(known: Sequence[float], wanted: Sequence[float]) -> "Gram":
+    """Returns how recorded steps are weighed at other times, with shape (wanted, known); each row sums to 1.
+
+    Arguments:
+        known: The timesteps that were recorded.
+        wanted: Those of another walk.
+    """
     import numpy as np
 
     times, first = np.unique(known, return_index=True)  # solvers with two calls per step repeat times

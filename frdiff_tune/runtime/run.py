@@ -1,7 +1,7 @@
 """The state of one run of the pipeline: where it stands, and the tensors that it keeps."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,10 @@ from frdiff_tune.runtime.features import Features, Opening
 from frdiff_tune.runtime.keeping import PLAIN, REUSE, STORE
 from frdiff_tune.runtime.owner import Owner, present
 from frdiff_tune.runtime.trace import StepTrace, Trace
+from frdiff_tune.runtime.variable import Level, noise_levels
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from frdiff_tune.runtime.variable import Level
 
 Signature = tuple[Any, ...]
 
@@ -57,7 +56,7 @@ class Run:
     context: str = ""
     half: bool | None = None
     forced: bool = False
-    levels: tuple["Level", ...] = ()
+    levels: tuple[Level, ...] = ()
     scores: "dict[str, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
     deltas: dict[tuple[str, str], "Tensor"] = field(default_factory=dict)
     passes: dict[str, "Tensor"] = field(default_factory=dict)
@@ -255,10 +254,28 @@ class Run:
         """Writes into the trace that the present step ran more than the policy asked for."""
         self._was_forced = True
 
-    def push_score(self, score: "Tensor") -> None:
+    def read_levels(self, scheduler: Any, times: Sequence[float], start: int) -> None:  # noqa: ANN401
+        """Reads the noise levels of the steps that are walked, where scores are converted.
+
+        Arguments:
+            scheduler: With its timesteps set.
+            times: Those timesteps.
+            start: The first one that is walked.
+
+        Raises:
+            MismatchError: If the scheduler's noise levels are not known.
+        """
+        if self.policy.variable != "output":
+            self.levels = noise_levels(scheduler, times)[start : start + self.policy.T]
+
+    def push_score(self, score: "Tensor", x: "Tensor") -> None:
         """Stores the score of the present step and pass, if any step needs it.
 
         A forced step that is no keyframe only fills an empty store: it can be held, but is no node of a forecast.
+
+        Arguments:
+            score: In the policy's variable, with shape (batch, channels, ...).
+            x: The network's input, with shape (batch, channels, ...), for runs that record it.
         """
         scores = self.scores.setdefault(self.key, deque(maxlen=self._history))
         if self.step.keyframe or not scores:

@@ -111,7 +111,7 @@ class ScorePatch:
             return self._jump(x)
         score = self._pair.score(x, args, kwargs)
         if step.keyframe or run.forced:
-            run.push_score(self._to_variable(score, x))
+            run.push_score(self._to_variable(score, x), x)
         elif step.lam < 1.0:
             score = self._mix(score, self._jump(x), step.lam)
         run.forced = False

@@ -104,11 +104,23 @@ def to_variable(
     """
     if variable in ("output", SAME.get(prediction)):
         return output
+    s, r = coefficients(variable, prediction, level)
+    return _combine(output, s, x, r, channels)
+
+
+def coefficients(variable: Variable, prediction: str, level: Level) -> tuple[float, float]:
+    """Returns (s, r) such that ``variable`` is s * output + r * input.
+
+    Arguments:
+        variable: What the network's output is read as.
+        prediction: The model's prediction type.
+        level: The noise level of the step.
+    """
+    if variable in ("output", SAME.get(prediction)):
+        return 1.0, 0.0
     a, b = _output(prediction, level)
     det = level.alpha * b - level.sigma * a
-    if variable == "epsilon":
-        return _combine(output, level.alpha / det, x, -a / det, channels)
-    return _combine(output, -level.sigma / det, x, b / det, channels)
+    return (level.alpha / det, -a / det) if variable == "epsilon" else (-level.sigma / det, b / det)
 
 
 def from_variable(z: "Tensor", x: "Tensor", variable: Variable, prediction: str, level: Level, channels: int = 1) -> "Tensor":

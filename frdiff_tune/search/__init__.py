@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from frdiff_tune.search.location import shipped
     from frdiff_tune.search.outcome import TrialFailure, TrialOutcome
     from frdiff_tune.search.pareto import Front, Point, front, hypervolume
+    from frdiff_tune.search.record import Recorder
     from frdiff_tune.search.setting import (
         cache_folder,
         held_out_cases,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from frdiff_tune.search.space_file import SpaceFile
     from frdiff_tune.search.starting import StartingPoint, starting_points
     from frdiff_tune.search.study import Study, load_space, load_study
+    from frdiff_tune.search.table import Table, TableEvaluator
     from frdiff_tune.search.tuning import Preparing, tune
 
 _PLACES = {
@@ -33,10 +35,13 @@ _PLACES = {
     "Pick": "choice",
     "Point": "pareto",
     "Preparing": "tuning",
+    "Recorder": "record",
     "Space": "space",
     "SpaceFile": "space_file",
     "StartingPoint": "starting",
     "Study": "study",
+    "Table": "table",
+    "TableEvaluator": "table",
     "TrialFailure": "outcome",
     "TrialOutcome": "outcome",
     "cache_folder": "setting",
@@ -67,10 +72,13 @@ __all__ = [
     "Pick",
     "Point",
     "Preparing",
+    "Recorder",
     "Space",
     "SpaceFile",
     "StartingPoint",
     "Study",
+    "Table",
+    "TableEvaluator",
     "TrialFailure",
     "TrialOutcome",
     "cache_folder",

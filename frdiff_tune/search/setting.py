@@ -19,15 +19,19 @@ from frdiff_tune.measure import (
     picture_size,
     recording,
     shuffled,
+    trajectory,
     weights_fingerprint,
 )
 from frdiff_tune.policy import Latency, Machine, Policy
-from frdiff_tune.runtime import Capture, Recording, load_pipeline
+from frdiff_tune.runtime import Capture, Recording, Trajectory, load_pipeline
 from frdiff_tune.search.ledger import Place
+from frdiff_tune.search.space import Space
 from frdiff_tune.search.study import Study
 
 RECORDED = 4
-"""Search cases whose full runs forecasts are fitted to."""
+"""Search cases to whose full runs forecasts of features are fitted."""
+FOLLOWED = 8
+"""Search cases to whose full runs jump scores are fitted, and in which keyframe sets are found."""
 HELD_OUT_SEED = 1_000_000
 """Seeds of held-out cases count from here, so that no prompt and no noise of theirs was seen by the search."""
 
@@ -136,6 +140,37 @@ def recording_of(
         call=call.arguments,
         batch=batch,
         folder=cache_folder(),
+    )
+
+
+def trajectory_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Trajectory | None:  # noqa: ANN401
+    """Returns full runs of the first search cases, or None where the study's space fits no jump scores.
+
+    They are recorded once and kept beside the references, so that a study that goes on decodes to the same policies.
+    """
+    if study.space.forecast.fit[1] == 0:
+        return None
+    call = study.file.call
+    return trajectory(
+        pipe, cases[:FOLLOWED], steps=call.num_inference_steps, call=call.arguments, folder=cache_folder()
+    )
+
+
+def space_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Space:  # noqa: ANN401
+    """Returns the study's space on its pipeline; what it fits forecasts to is recorded, if it was not before.
+
+    Raises:
+        SpaceError: If the pipeline can run none of the solvers.
+        MismatchError: If a group means no site.
+    """
+    return Space(
+        study.space,
+        pipe,
+        study.file.call.num_inference_steps,
+        record=lambda groups: recording_of(study, pipe, cases, groups),
+        captures=study.file.search.capture,
+        walk=walk_of(study, pipe, cases),
+        trajectory=trajectory_of(study, pipe, cases),
     )
 
 

@@ -10,12 +10,13 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
     keyframes.gap_01 ...           free set: gaps between keyframes
     mixing, mixing.slope, mixing.bias, mixing.knot_0 ...
     forecast.order, forecast.strength, forecast.variable
+    forecast.fit_early, ...        how far jump scores go from there to fitted ones, in each third of the run
     forecast.features              what stands in for features that are reused
     group.<name>                   True: the group reuses between keyframes where lam > 0
     capture                        how the network is launched; no part of the policy
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -25,15 +26,26 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from frdiff_tune.errors import SpaceError
 from frdiff_tune.measure import Walk
 from frdiff_tune.policy import Policy
-from frdiff_tune.policy.forecast import lagrange_weights
-from frdiff_tune.runtime import Capture, Recording, full_policy, keyframe_policy
+from frdiff_tune.runtime import Capture, Recording, Trajectory, full_policy, keyframe_policy
 from frdiff_tune.runtime.solver import timesteps_of
-from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
+from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding, Numbers
 from frdiff_tune.search.forecasts import HOLD, forecast, needs_recording
 from frdiff_tune.search.grouping import Sites, resolve_groups, without_nesting
 from frdiff_tune.search.mixing_space import MixingSpace
+from frdiff_tune.search.score_fit import ScoreFits, with_fit
 from frdiff_tune.search.solvers import runnable
-from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH, STRENGTH_STEP, Params, SpaceFile, round_strength
+from frdiff_tune.search.space_file import (
+    CAPTURE,
+    FEATURES,
+    FITS,
+    STRENGTH,
+    STRENGTH_STEP,
+    Params,
+    SpaceFile,
+    round_fit,
+    round_strength,
+)
+from frdiff_tune.search.trend import trends
 
 
 class Space:
@@ -45,6 +57,7 @@ class Space:
         reference_steps: Step count of the reference; longer runs are cut off the space.
         record: (group -> site names) -> what they keep in full runs of the reference. It is called here, and only if a forecast
             is to be fitted; None: policies with such a forecast cannot be decoded.
+        trajectory: Full runs of the reference that jump scores are fitted to, if the space fits any; None: they are not fitted.
         captures: How the network may be launched.
         walk: How many steps the calls walk; None: all of a solver's timesteps.
 
@@ -61,13 +74,15 @@ class Space:
         record: Callable[[Mapping[str, Sites]], Recording] | None = None,
         captures: Sequence[Capture] = ("eager",),
         walk: Walk | None = None,
+        trajectory: Trajectory | None = None,
     ) -> None:
         self.file = file
         self.pipe = pipe
         self.reference_steps = reference_steps
         self.captures = tuple(captures)
         fewest, most = file.steps.num_inference_steps
-        self.steps = min(fewest, reference_steps), min(most, reference_steps)
+        fewest, most = min(fewest, reference_steps), min(most, reference_steps)
+        self.steps = fewest, most - (most - fewest) % file.steps.grid
         self._walk = walk or Walk(pipe)
         self.schedulers = self._walked(runnable(pipe, file.steps.scheduler, file.steps.spacing))
         self.groups = resolve_groups(pipe, file.groups)
@@ -75,8 +90,13 @@ class Space:
         self.variables = _variables(file.forecast.variable, pipe)
         self._full: dict[tuple[int, str], Policy] = {}
         longest = max(self.full(self.steps[1], label).T for label in self.schedulers)
-        bounds = Bounds(file.keyframes.interval, file.keyframes.count, longest)
+        rules = file.keyframes
+        bounds = Bounds(
+            rules.interval, rules.count, longest, rules.count_grid, rules.exponent, rules.exponent_grid, rules.last
+        )
         self.encodings: dict[str, Encoding] = {name: ENCODINGS[name](bounds) for name in file.keyframes.encodings}
+        self.trajectory = trajectory
+        self._fits = ScoreFits(trajectory) if trajectory is not None and file.forecast.fit[1] > 0 else None
         self.recording = record(self.groups) if record is not None and needs_recording(file.forecast.features) else None
 
     @property
@@ -84,6 +104,11 @@ class Space:
         """Whether the strength of a forecast may vary."""
         least, greatest = self.file.forecast.strength
         return least < greatest
+
+    @property
+    def has_fit(self) -> bool:
+        """Whether jump scores may be fitted to recorded runs."""
+        return self._fits is not None
 
     @property
     def freest_encoding(self) -> str:
@@ -121,7 +146,7 @@ class Space:
         """Every parameter with its values, in the order in which they are suggested."""
         forecast = self.file.forecast
         keyframes = {
-            f"keyframes.{name}": IntDistribution(numbers.low, numbers.high, log=numbers.log)
+            f"keyframes.{name}": _distribution(numbers)
             for encoding in self.encodings.values()
             for name, numbers in encoding.parameters.items()
         }
@@ -130,7 +155,7 @@ class Space:
             for name, (low, high, step) in self.mixing.parameters.items()
         }
         return {
-            "num_inference_steps": IntDistribution(*self.steps),
+            "num_inference_steps": IntDistribution(*self.steps, step=self.file.steps.grid),
             "scheduler": CategoricalDistribution(tuple(self.schedulers)),
             "keyframes.encoding": CategoricalDistribution(tuple(self.encodings)),
             **keyframes,
@@ -138,6 +163,7 @@ class Space:
             **mixing,
             "forecast.order": CategoricalDistribution(forecast.order),
             **({STRENGTH: FloatDistribution(*forecast.strength, step=STRENGTH_STEP)} if self.has_strength else {}),
+            **({name: FloatDistribution(*forecast.fit, step=forecast.fit_grid) for name in FITS} if self.has_fit else {}),
             "forecast.variable": CategoricalDistribution(self.variables),
             **({FEATURES: CategoricalDistribution(forecast.features)} if len(forecast.features) > 1 else {}),
             **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
@@ -196,6 +222,9 @@ class Space:
         )
         if not policy.masks and min(policy.mixing) == 1.0:
             return full
+        shares = [round_fit(params.get(name, 0.0)) for name in FITS]
+        if self._fits is not None and any(shares) and min(policy.mixing) < 1.0:
+            policy = with_fit(policy, self._fits(policy, self.times(policy, scheduler)), shares)
         features = params.get(FEATURES, self.file.forecast.features[0])
         return forecast(policy, features, self.recording, self.schedulers[scheduler])
 
@@ -214,28 +243,20 @@ class Space:
         lam = {t: value for t, value in enumerate(policy.mixing) if policy.keyframes[t] == "0"}
         variables = [name for name in self.variables if name == policy.variable] or self.variables
         able = [name for name, encoding in self.encodings.items() if self._writes(encoding, keyframes, policy)]
-        trends = list(self._trends(policy, keyframes, list(timesteps_of(self.schedulers[scheduler], steps))[-policy.T :]))
+        times = self.times(policy, scheduler)
+        fits = self._fits(policy, times) if self._fits is not None else None
+        forecasts = list(trends(policy, times, self.file.forecast, fits))
         for mixing in self.mixing.encode(lam, policy.T):
-            for (order, strength), variable, features, encoding in product(trends, variables, self._features(policy), able):
-                trend = {"forecast.order": order, STRENGTH: strength, FEATURES: features}
-                shape = {**trend, "forecast.variable": variable, "keyframes.encoding": encoding}
+            for trend, variable, features, encoding in product(forecasts, variables, self._features(policy), able):
+                shape = {**trend, FEATURES: features, "forecast.variable": variable, "keyframes.encoding": encoding}
                 params = {name: (fixed | mixing | shape)[name] for name in self.distributions}
-                if self.decode(params).digest == policy.digest:
+                if self.holds(params) and self.decode(params).digest == policy.digest:
                     return params
         return None
 
-    def _trends(self, policy: Policy, keyframes: list[int], times: list[float]) -> Iterator[tuple[int, float]]:
-        """Yields the orders and strengths whose forecast agrees with a policy's in its first weight."""
-        least, greatest = self.file.forecast.strength
-        table = policy.forecast.get("score", ())
-        weights = next(((t, row[1]) for t, row in enumerate(table) if len(row) > 1), None)
-        for order in self.file.forecast.order:
-            if weights is None:
-                yield order, min(max(0.0 if order else 1.0, least), greatest)
-            elif order:
-                whole = lagrange_weights(times, keyframes, order)[weights[0]][1:2]
-                if whole and whole[0]:
-                    yield order, min(max(round_strength(weights[1] / whole[0]), least), greatest)
+    def times(self, policy: Policy, scheduler: str) -> tuple[float, ...]:
+        """Returns the timesteps that a policy walks, length T, by one of ``schedulers``."""
+        return tuple(timesteps_of(self.schedulers[scheduler], policy.sampling.num_inference_steps)[-policy.T :])
 
     def _features(self, policy: Policy) -> list[str]:
         """Returns the forecasts that may have made a policy; where its features are held, holding comes first."""
@@ -249,7 +270,7 @@ class Space:
         full = not policy.masks and min(policy.mixing) == 1.0
         return full or encoding.decode(encoding.encode(keyframes, policy.T), policy.T) == tuple(keyframes)
 
-    def gaps(self, keyframes: list[int], T: int) -> dict[str, int]:
+    def gaps(self, keyframes: list[int], T: int) -> dict[str, float]:
         """Returns the parameters of every encoding for one keyframe set, as near as each can write it."""
         return {
             f"keyframes.{name}": min(max(value, numbers.low), numbers.high)
@@ -258,11 +279,18 @@ class Space:
         }
 
 
+def _distribution(numbers: Numbers) -> BaseDistribution:
+    if isinstance(numbers.step, int):
+        return IntDistribution(int(numbers.low), int(numbers.high), log=numbers.log, step=numbers.step)
+    return FloatDistribution(numbers.low, numbers.high, step=numbers.step)
+
+
 def _within(value: Any, distribution: BaseDistribution) -> bool:  # noqa: ANN401
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
     assert isinstance(distribution, (IntDistribution, FloatDistribution))
-    return bool(distribution.low <= value <= distribution.high)
+    steps = 0.0 if distribution.step is None else (value - distribution.low) / distribution.step
+    return bool(distribution.low <= value <= distribution.high and abs(steps - round(steps)) < 1e-6)
 
 
 def _variables(names: tuple[str, ...], pipe: Any) -> tuple[str, ...]:  # noqa: ANN401

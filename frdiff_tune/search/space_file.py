@@ -16,6 +16,10 @@ STRENGTH = "forecast.strength"
 """The parameter by which a study varies the strength of a forecast."""
 FEATURES = "forecast.features"
 """The parameter by which a study varies how features are forecast."""
+FITS = tuple(f"forecast.fit_{third}" for third in ("early", "middle", "late"))
+"""The parameters by which a study varies how far jump scores go towards fitted ones, a third of the run each."""
+FIT_STEP = 0.25
+"""Grid of that; spaces may have a coarser one."""
 CAPTURE = "capture"
 """The parameter by which a study varies how the network is launched."""
 STRENGTH_STEP = 0.05
@@ -45,6 +49,18 @@ def _on_strength_grid(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _on_fit_grid(value: tuple[float, float]) -> tuple[float, float]:
+    for bound in value:
+        if round_fit(bound) != bound:
+            raise ValueError(f"must be a multiple of {FIT_STEP} but got {bound}. Use {round_fit(bound)}.")
+    return value
+
+
+def round_fit(value: float) -> float:
+    """Returns the multiple of ``FIT_STEP`` nearest to ``value``."""
+    return round(round(value / FIT_STEP) * FIT_STEP, 2) + 0.0
+
+
 def round_strength(value: float) -> float:
     """Returns the multiple of ``STRENGTH_STEP`` nearest to ``value``."""
     return round(round(value / STRENGTH_STEP) * STRENGTH_STEP, 2) + 0.0
@@ -54,6 +70,8 @@ Count = Annotated[int, Field(ge=1, le=1000)]
 Counts = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
 Slope = Annotated[float, Field(gt=0, le=1000, strict=False)]
+Exponent = Annotated[float, Field(gt=0, le=10, strict=False)]
+Last = Annotated[int, Field(ge=0, le=8)]
 Strength = Annotated[float, Field(ge=-1, le=1, strict=False)]
 Names = Annotated[tuple[str, ...], AfterValidator(_filled)]
 
@@ -62,14 +80,23 @@ class KeyframesSection(Section):
     """Where keyframes may be.
 
     Arguments:
-        encodings: How a keyframe set is written: ``uniform`` or ``keyframes`` (a free set).
-        interval: Bounds of the uniform interval, in steps.
-        count: Bounds of the free set's size.
+        encodings: How a keyframe set is written: ``uniform``, ``power`` (a power law of the step), ``phases`` (three intervals)
+            or ``keyframes`` (a free set).
+        interval: Bounds of intervals, in steps.
+        count: Bounds of the size of free sets and power laws.
+        count_grid: Distance of neighbouring sizes of power laws.
+        exponent: Bounds of the exponent of power laws: 1 spreads keyframes evenly, a greater one makes them dense early.
+        exponent_grid: Distance of neighbouring exponents.
+        last: Bounds of how many short gaps a power law ends in: 3 ends in gaps of 3, 2 and 1 step.
     """
 
     encodings: Names = ("uniform", "keyframes")
     interval: Counts = (1, 10)
     count: Counts = (4, 50)
+    count_grid: Count = 1
+    exponent: Annotated[tuple[Exponent, Exponent], AfterValidator(_ordered)] = (0.5, 3.0)
+    exponent_grid: Exponent = 0.1
+    last: Annotated[tuple[Last, Last], AfterValidator(_ordered)] = (0, 3)
 
     @field_validator("encodings")
     @classmethod
@@ -85,11 +112,13 @@ class StepsSection(Section):
 
     Arguments:
         num_inference_steps: Bounds of the step count; what lies above the reference's is cut off.
+        grid: Distance of neighbouring step counts.
         scheduler: Class names of diffusers' schedulers.
         spacing: How timesteps are spread, for schedulers that have a choice.
     """
 
     num_inference_steps: Counts = (8, 50)
+    grid: Count = 1
     scheduler: Names = ("DDIMScheduler",)
     spacing: Names = ("trailing",)
 
@@ -147,6 +176,9 @@ class ForecastSection(Section):
         order: Degrees of extrapolation; 0 holds the last keyframe's score.
         strength: Least and greatest share of the way from the held score to the extrapolated one; below 0 older scores
             count, too.
+        fit: Least and greatest share of the way from that forecast to weights that are fitted to full runs of the first search
+            cases, which are recorded once; a share each for the first, second and last third of the run. 0 fits nothing.
+        fit_grid: Distance of neighbouring shares.
         variable: What scores are stored and forecast as.
         features: How the features of groups that are reused are forecast: ``hold`` keeps the newest; ``taylor-1`` and the
             like know only step numbers; ``fitted-1`` to ``fitted-3`` weigh as many computing steps, fitted to full runs of
@@ -155,6 +187,8 @@ class ForecastSection(Section):
 
     order: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Field(min_length=1)] = (0,)
     strength: Annotated[tuple[Strength, Strength], AfterValidator(_ordered), AfterValidator(_on_strength_grid)] = (1.0, 1.0)
+    fit: Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered), AfterValidator(_on_fit_grid)] = (0.0, 0.0)
+    fit_grid: Annotated[float, Field(gt=0, le=1, strict=False)] = FIT_STEP
     variable: Annotated[tuple[Literal["output", "epsilon", "sample"], ...], AfterValidator(_filled)] = ("output",)
     features: Names = (HOLD,)
 

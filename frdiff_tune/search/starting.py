@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Any
 
 from frdiff_tune.runtime import default_groups, find_denoiser
+from frdiff_tune.search.dynamic import best_sets, segment_costs
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.space import Space
-from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH
+from frdiff_tune.search.space_file import CAPTURE, FEATURES, FITS, STRENGTH
 
 SHARE = 0.45
 """Of a study's trials at most so many are starting points."""
@@ -35,6 +36,13 @@ error of every picture: last gaps that become short divide the median LPIPS seve
 pictures, and held scores flip others than extrapolated ones: a little of the way to the extrapolated score, or of the opposite
 way, pays on some sets, the whole way on none of those measured.
 """
+FOUND = (
+    (14, 1.0), (10, 1.0), (18, 0.5), (8, 1.0), (24, 0.5), (12, 0.5), (16, 1.0), (7, 1.0), (20, 1.0), (30, 0.5), (9, 0.5),
+    (38, 0.5),
+)  # fmt: skip
+"""Keyframes of 50 steps, and how much early errors count, of sets that dynamic programming finds in full runs."""
+FITS_TRIED = ((0.0, 0.0, 0.0), (0.0, 0.5, 0.5))
+"""How far such a set's jump scores go towards fitted ones, in each third of the run: in turn."""
 FEWER = (0.4, 0.2, 0.6, 0.26, 0.14, 0.3, 0.8, 0.5)
 """Step counts of fewer steps, as shares of the reference's."""
 INTERVALS = (2, 3, 5)
@@ -46,8 +54,8 @@ closest to jumps; what the paper reuses, parts of the depth, and forecasts of fe
 """
 WHOLE = ("block", "shallow", "deep")
 """A family's own groups that together are whole blocks: of transformers, and of UNets."""
-TURNS = ("ends", "fewer", "ends", "frdiff", "ends", "fewer", "ends", "jump", "blocks")
-"""Whose turn it is, over and over: half are keyframe sets of our own, a quarter fewer steps."""
+TURNS = ("found", "fewer", "ends", "frdiff", "found", "fewer", "ends", "found", "jump", "blocks")
+"""Whose turn it is, over and over: half are keyframe sets of our own, a fifth fewer steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ def starting_points(space: Space, trials: int | None = None) -> tuple[StartingPo
 
 def _interleaved(space: Space) -> Iterator[StartingPoint]:
     kinds = {"ends": _dense_ends(space), "fewer": _fewer(space), "frdiff": _frdiff(space), "jump": _jumps(space)}
-    kinds["blocks"] = _blocks(space)
+    kinds |= {"found": _found(space), "blocks": _blocks(space)}
     yield from _full(space)
     while kinds:
         for turn in TURNS:
@@ -115,6 +123,7 @@ def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **change
         "forecast.order": space.file.forecast.order[0],
         STRENGTH: space.file.forecast.strength[1],
         "forecast.variable": variable,
+        **dict.fromkeys(FITS, space.file.forecast.fit[0]),
         CAPTURE: space.captures[0],
         FEATURES: HOLD if HOLD in space.file.forecast.features else space.file.forecast.features[0],
         **{f"group.{name}": False for name in space.file.groups},
@@ -167,6 +176,22 @@ def _dense_ends(space: Space) -> Iterator[StartingPoint]:
         if least <= size <= min(most, T):
             keyframes = ramp(T, size, growth, gaps)
             yield _point(space, "starting: dense-ends", keyframes, T, **_trend(space, strength))
+
+
+def _found(space: Space) -> Iterator[StartingPoint]:
+    """Yields jumps between the keyframes that dynamic programming finds in recorded full runs."""
+    T, (least, most) = _T(space), space.file.keyframes.count
+    known = space.trajectory is not None and len(space.trajectory.times) == T
+    if not known or "keyframes" not in space.encodings or "jump" not in space.mixing.families:
+        return
+    assert space.trajectory is not None
+    variable = _point(space, "", [0], T).params["forecast.variable"]
+    sets = {early: best_sets(segment_costs(space.trajectory, variable, early), T) for early in {early for _, early in FOUND}}
+    for i, (of_fifty, early) in enumerate(FOUND):
+        size = round(of_fifty * T / 50)
+        if least <= size <= min(most, T):
+            fits = dict(zip(FITS, FITS_TRIED[i % len(FITS_TRIED)], strict=True)) if space.has_fit else {}
+            yield _point(space, "starting: dynamic programming", sets[early][size], T, **{**_trend(space, 0.0), **fits})
 
 
 def _trend(space: Space, strength: float) -> dict[str, Any]:

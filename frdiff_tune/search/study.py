@@ -5,13 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from frdiff_tune.errors import SpaceError, StudyError
-from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.location import find
 from frdiff_tune.search.space_file import SpaceFile
 from frdiff_tune.search.study_file import StudyFile
 from frdiff_tune.search.toml_file import read_toml
 
+LATER = (
+    ("forecast", "features"),
+    ("forecast", "fit"),
+    ("forecast", "fit_grid"),
+    ("keyframes", "count_grid"),
+    ("keyframes", "exponent"),
+    ("keyframes", "exponent_grid"),
+    ("keyframes", "last"),
+    ("steps", "grid"),
+)
+"""Keys of a space that came later: studies that were begun before do not hold them, so at their default they are left out."""
 BUDGET = ("search.trials", "search.minutes")
 """What a resumed study may change: how long it goes on."""
 ELSEWHERE = (
@@ -66,8 +76,9 @@ class Study:
     def definition(self) -> dict[str, Any]:
         """The question as flat ``table.key`` -> value, without its budget; trials of one definition compare."""
         space = self.space.model_dump(mode="json")
-        if self.space.forecast.features == (HOLD,):
-            del space["forecast"]["features"]  # studies that were begun before there was a choice do not hold the key
+        for table, key in LATER:
+            if getattr(getattr(self.space, table), key) == type(getattr(self.space, table)).model_fields[key].default:
+                del space[table][key]
         tables = {**self.file.model_dump(mode="json"), "space_file": space}
         if not self.file.model.pipeline:
             del tables["model"]["pipeline"]  # as above

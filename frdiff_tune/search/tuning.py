@@ -83,14 +83,7 @@ def tune(
     captures = study.file.search.capture
     machine = setting.machine_of(study, pipe).model_dump(mode="json", exclude={"capture"})
     more = {"cases.digest": cases_digest(cases), **{f"machine.{key}": value for key, value in machine.items()}}
-    space = Space(
-        study.space,
-        pipe,
-        study.file.call.num_inference_steps,
-        record=lambda groups: setting.recording_of(study, pipe, cases, groups),
-        captures=captures,
-        walk=setting.walk_of(study, pipe, cases),
-    )
+    space = setting.space_of(study, pipe, cases)
     with ExitStack() as stack:
         run = Run(
             study=study,

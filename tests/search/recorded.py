@@ -96,7 +96,7 @@ def small(space: SpaceFile) -> SpaceFile:
     """Returns a space with a quarter of the parameters, two solvers and no fit, so that a proposal takes milliseconds."""
     keyframes = space.keyframes.model_copy(update={"count": (4, 14)})
     steps = space.steps.model_copy(update={"scheduler": space.steps.scheduler[:2], "spacing": ("trailing",)})
-    forecast = space.forecast.model_copy(update={"features": ("hold", "taylor-1")})
+    forecast = space.forecast.model_copy(update={"features": ("hold", "taylor-1"), "fit": (0.0, 0.0)})
     return space.model_copy(update={"keyframes": keyframes, "steps": steps, "forecast": forecast})
 
 

@@ -43,7 +43,7 @@ def test_trials_are_yielded_kept_and_drawn_on_a_front(tmp_path: Path, pipe: Any)
     assert events[0] == Preparing(1, 1)
     found = [event for event in events if isinstance(event, TrialOutcome)]
     assert [outcome.number for outcome in found] == list(range(len(found)))
-    assert [outcome.family for outcome in found[:2]] == ["known: full", "starting: dense-ends"]
+    assert [outcome.family for outcome in found[:2]] == ["known: full", "known: fewer steps"]
     assert sum(outcome.family != "searched" for outcome in found) == 7  # 45 % of 16
     assert evaluator.closed == 1
     full = found[0]

@@ -2,11 +2,15 @@
 
 from frdiff_tune.search.encodings._base import Bounds, Encoding, Numbers
 from frdiff_tune.search.encodings.keyframes import Keyframes
+from frdiff_tune.search.encodings.phases import Phases
+from frdiff_tune.search.encodings.power import Power
 from frdiff_tune.search.encodings.uniform import Uniform
 
 ENCODINGS: dict[str, type[Encoding]] = {
     "uniform": Uniform,
+    "power": Power,
+    "phases": Phases,
     "keyframes": Keyframes,
 }
 
-__all__ = ["ENCODINGS", "Bounds", "Encoding", "Keyframes", "Numbers", "Uniform"]
+__all__ = ["ENCODINGS", "Bounds", "Encoding", "Keyframes", "Numbers", "Phases", "Power", "Uniform"]

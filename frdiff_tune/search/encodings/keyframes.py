@@ -26,7 +26,7 @@ class Keyframes(Encoding):
         fewest = min(self.bounds.count[0], T)
         keyframes = [0]
         for i, name in enumerate(self.parameters, 1):
-            t = keyframes[-1] + params[name]
+            t = keyframes[-1] + int(params[name])
             if i < fewest:
                 t = min(t, T - fewest + i)
             if t >= T:
@@ -34,7 +34,7 @@ class Keyframes(Encoding):
             keyframes.append(t)
         return tuple(keyframes)
 
-    def encode(self, keyframes: Sequence[int], T: int) -> dict[str, int]:
+    def encode(self, keyframes: Sequence[int], T: int) -> dict[str, float]:
         """Returns the set's gaps; after the one that leaves the run, the last gap goes on."""
         gaps = [later - earlier for earlier, later in pairwise(keyframes)]
         rest = [T - keyframes[-1], *[gaps[-1] if gaps else T] * len(self.parameters)]

@@ -20,9 +20,9 @@ class Uniform(Encoding):
 
     def decode(self, params: Parameters, T: int) -> tuple[int, ...]:
         """Returns every ``interval``-th step."""
-        return tuple(range(0, T, params["interval"]))
+        return tuple(range(0, T, int(params["interval"])))
 
-    def encode(self, keyframes: Sequence[int], T: int) -> dict[str, int]:
+    def encode(self, keyframes: Sequence[int], T: int) -> dict[str, float]:
         """Returns the set's own interval, or its mean one."""
         low, high = self.bounds.interval
         own = keyframes[1] - keyframes[0] if len(keyframes) > 1 else high

@@ -14,7 +14,7 @@ from frdiff_tune.search.outcome import what
 from frdiff_tune.search.samplers._base import Proposal
 from frdiff_tune.search.samplers.moves import crossed, moved
 from frdiff_tune.search.samplers.mutation import WIDTH
-from frdiff_tune.search.space_file import CAPTURE, STRENGTH, Params
+from frdiff_tune.search.space_file import CAPTURE, FITS, STRENGTH, Params
 
 CROSSING = 0.3
 """Chance that a keyframe set is first crossed with that of another one of the front."""
@@ -23,7 +23,7 @@ NEAR = 4
 ELSEWHERE = 0.15
 """Chance that something else is changed: solver, step count, lam, forecast or groups."""
 TREND = 0.3
-"""Chance that the strength of the forecast is changed; in every second case together with the keyframes."""
+"""Chance that the forecast is changed, its strength or what is fitted; in every second case together with the keyframes."""
 LAUNCH = 0.2
 """Chance that only how the network is launched is changed, where a study has more than one way."""
 WORTH = 1.2
@@ -97,8 +97,8 @@ class LocalSampler(BaseSampler):
             return {**parent, CAPTURE: self._near(parent[CAPTURE], self.space.distributions[CAPTURE])}
         if self.rng.random() < ELSEWHERE:
             return self._changed(parent)
-        if self.space.has_strength and self.rng.random() < TREND:
-            parent = self._trended(parent)
+        if (self.space.has_strength or self.space.has_fit) and self.rng.random() < TREND:
+            parent = self._refitted(parent) if self._fits() else self._trended(parent)
             if self.rng.random() < 0.5:
                 return dict(parent)
         return self._rekeyed(parent, parents)
@@ -123,6 +123,17 @@ class LocalSampler(BaseSampler):
         own = parent["forecast.order"]
         strength = self._near(parent[STRENGTH] if own else 0.0, self.space.distributions[STRENGTH])
         return {**parent, "forecast.order": own or orders[0], STRENGTH: strength}
+
+    def _fits(self) -> bool:
+        """Whether shares of fitted weights are changed, rather than the strength of a trend."""
+        return self.space.has_fit and (not self.space.has_strength or self.rng.random() < 0.5)
+
+    def _refitted(self, parent: Params) -> dict[str, Any]:
+        """Returns the parameters with another share of fitted weights in one third of the run."""
+        name = self._one_of(FITS)
+        (low, high), grid = self.space.file.forecast.fit, self.space.file.forecast.fit_grid
+        others = [value for value in np.arange(low, high + grid / 2, grid).tolist() if value != parent[name]]
+        return {**parent, name: self._one_of(others)} if others else dict(parent)
 
     def _one_of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
         return things[int(self.rng.integers(len(things)))]

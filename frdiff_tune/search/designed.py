@@ -1,0 +1,95 @@
+"""Designed sets of policies: all of a space where it is small, else what fills it evenly."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from frdiff_tune.policy import Policy
+from frdiff_tune.search.space import Space
+from frdiff_tune.search.starting import starting_points
+
+MOST_VECTORS = 300_000
+"""Parameter vectors of a space that is enumerated at most; many of them write the same policy."""
+ATTEMPTS = 20
+"""Vectors that are drawn per policy that is wanted, at most."""
+
+Designed = tuple[dict[str, Any], Policy]
+
+
+def designed(space: Space, count: int | None = None, seed: int = 0) -> Iterator[Designed]:
+    """Yields parameters and policies, each policy once.
+
+    A space that can be enumerated comes whole, in shuffled order; of another one its starting points, then those of a scrambled
+    Sobol sequence.
+
+    Arguments:
+        space: The space on its pipeline.
+        count: Policies at most; None: all of a space that can be enumerated, else as many as ``MOST_VECTORS`` vectors give.
+        seed: Decides the order.
+    """
+    seen: set[str] = set()
+    for params in _vectors(space, count, seed):
+        if count is not None and len(seen) == count:
+            return
+        policy = space.decode(params)
+        if policy.digest not in seen:
+            seen.add(policy.digest)
+            yield params, policy
+
+
+def values_of(distribution: BaseDistribution) -> Sequence[Any] | None:
+    """Returns the values of a parameter, or None if it has infinitely many."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    if isinstance(distribution, IntDistribution):
+        return range(distribution.low, distribution.high + 1, distribution.step)
+    assert isinstance(distribution, FloatDistribution)
+    if distribution.single():
+        return (distribution.low,)
+    if distribution.step is None:
+        return None
+    steps = round((distribution.high - distribution.low) / distribution.step)
+    return [round(distribution.low + i * distribution.step, 9) for i in range(steps + 1)]
+
+
+def whole(space: Space) -> bool:
+    """Whether ``designed`` can yield every policy of a space."""
+    values = [values_of(distribution) for distribution in space.distributions.values()]
+    return all(each is not None for each in values) and prod(len(each) for each in values if each) <= MOST_VECTORS
+
+
+def _vectors(space: Space, count: int | None, seed: int) -> Iterator[dict[str, Any]]:
+    names = list(space.distributions)
+    if whole(space):
+        every = list(product(*(values_of(each) or () for each in space.distributions.values())))
+        for i in np.random.default_rng(seed).permutation(len(every)):
+            yield dict(zip(names, every[i], strict=True))
+        return
+    yield from (dict(point.params) for point in starting_points(space))
+    yield from _even(space.distributions, MOST_VECTORS if count is None else ATTEMPTS * count, seed)
+
+
+def _even(distributions: Mapping[str, BaseDistribution], count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yields points of a scrambled Sobol sequence in a space."""
+    from scipy.stats import qmc
+
+    sequence = qmc.Sobol(len(distributions), seed=seed)
+    for _ in range(-(-count // 1024)):
+        for row in sequence.random(1024):
+            yield {name: _at(each, place) for (name, each), place in zip(distributions.items(), row, strict=True)}
+
+
+def _at(distribution: BaseDistribution, place: float) -> Any:  # noqa: ANN401
+    """Returns the value at a place in [0, 1) of a parameter's range."""
+    values = values_of(distribution)
+    if values is not None and not getattr(distribution, "log", False):
+        return values[int(place * len(values))]
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, IntDistribution):
+        return min(int(low * ((high + 1) / low) ** place), high)
+    return float(low * (high / low) ** place) if distribution.log else float(low + place * (high - low))
