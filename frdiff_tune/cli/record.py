@@ -20,27 +20,28 @@ def record(
     """Measure a designed set of policies into one file, with which searches are compared without a GPU.
 
     Pictures come first, for which other load on the machine does not matter; then times, for which it does. All is \
-kept in the study's database at once: stop with Ctrl-C, the same command goes on. Python replays the file with \
-`frdiff_tune.search.TableEvaluator`.
+kept in the study's database at once: stop with Ctrl-C, the same command goes on. It also goes on from a file that was \
+not finished, on another machine, too: pictures are taken from it, times only where the machine is of the same kind. \
+Python replays the file with `frdiff_tune.search.TableEvaluator`.
 
     [dim]Example:[/dim]  frdiff-tune record my-study.toml --policies 500 -o table.json.gz
     """
     from frdiff_tune.cli.console import finish, results
-    from frdiff_tune.search import Recorder, load_study
+    from frdiff_tune.search import Recorder, Table, load_study
 
-    recorder = Recorder(load_study(study), policies, pairs=pairs)
-    finish("drawing pictures", recorder.pictures())
-    console = results()
-    if not times:
-        console.print(
-            f"The pictures of {len(recorder.designed):,} policies are drawn and compared. Time them when nothing else runs: "
-            f"frdiff-tune record {study} -o {output}",
-            soft_wrap=True,
-            markup=False,
-        )
-        return
-    finish("timing", recorder.times())
-    table = recorder.table()
-    table.save(output)
+    begun = Table.load(output) if output.exists() else None
+    recorder = Recorder(load_study(study), policies, pairs=pairs, begun=begun)
+    try:
+        finish("drawing pictures", recorder.pictures())
+        if times:
+            finish("timing", recorder.times())
+    finally:
+        table = recorder.table()
+        if table.rows:
+            table.save(output)
     kind = "all there are in the space" if table.whole else "a part of the space"
+    console = results()
     console.print(f"Table: {output}: {len(table.rows):,} policies, {kind}.", soft_wrap=True, markup=False)
+    if not table.timed:
+        then = f"Not all of them are timed. When nothing else runs: frdiff-tune record {study} -o {output}"
+        console.print(then, soft_wrap=True, markup=False)

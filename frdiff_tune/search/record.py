@@ -21,6 +21,7 @@ from frdiff_tune.measure import (
     digest_of,
     draw,
     load_paired,
+    machine_digest,
     paired_ratio,
     pipe_device,
     references,
@@ -30,7 +31,7 @@ from frdiff_tune.measure import (
 )
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.failure import failure_of, recover
-from frdiff_tune.policy import Policy
+from frdiff_tune.policy import Machine, Policy
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.designed import Designed, designed, whole
 from frdiff_tune.search.ledger import Ledger, Place
@@ -58,12 +59,22 @@ class Recorder:
         policies: How many policies; None: all of a space that can be enumerated.
         pipe: The study's pipeline, if it is loaded already.
         pairs: Timed pairs of every policy.
+        begun: A table of the same question that was not finished: its pictures are not drawn again, and nothing is timed again
+            that was timed on a machine of this kind.
 
     Raises:
-        StudyError: If the space cannot be enumerated and no number is given, or the storage cannot be opened.
+        StudyError: If the space cannot be enumerated and no number is given, the storage cannot be opened, or the table that
+            was begun is of another question.
     """
 
-    def __init__(self, study: Study, policies: int | None = None, pipe: Any = None, pairs: int = PAIRS) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        study: Study,
+        policies: int | None = None,
+        pipe: Any = None,  # noqa: ANN401
+        pairs: int = PAIRS,
+        begun: Table | None = None,
+    ) -> None:
         self.study, self.pairs = study, pairs
         self.pipe = setting.open_pipeline(study) if pipe is None else pipe
         cases = setting.search_cases(study, self.pipe)
@@ -77,6 +88,9 @@ class Recorder:
         place = setting.place_of(study, self.pipe, cases)
         self._pictures = _kind(place, "recorded pictures")
         self._times = _kind(place, f"recorded times, {pairs} pairs")
+        self._machine = setting.machine_of(study, self.pipe)
+        if begun is not None:
+            self._enter(begun)
 
     def pictures(self) -> Progress:
         """Draws and compares the pictures of every policy; other load on the machine does not matter.
@@ -113,38 +127,66 @@ class Recorder:
                     self._time(Contender(bench, policy, 0), anchor, policy.digest, self.pairs)
                 yield done, len(self.designed)
 
-    def table(self) -> Table:
-        """Returns what is recorded so far, both pictures and times.
+    def _enter(self, begun: Table) -> None:
+        """Keeps what a table holds as if it had been measured here."""
+        if (begun.definition, begun.cases) != (self.study.definition, tuple(case.digest for case in self.cases)):
+            raise StudyError(
+                f"`output` must be a table of this very study but holds one of {begun.study!r} with another question. Move it "
+                f"away, or give another -o."
+            )
+        here = begun.machine and machine_digest(Machine.model_validate(begun.machine)) == machine_digest(self._machine)
+        for row in begun.rows:
+            self._enter_pictures(row, begun.cases)
+            if here and len(row.ratios) == self.pairs:
+                self._enter_times(row.digest, row.ratios, begun.anchor_ms, row.cache_bytes, row.nfe)
+        if here and begun.reference_ms > 0:
+            self._enter_times(REFERENCE, (begun.reference_ms / begun.anchor_ms,), begun.anchor_ms, 0, 0)
 
-        Raises:
-            StudyError: If the reference was not timed yet.
-        """
+    def _enter_pictures(self, row: Row, cases: Sequence[str]) -> None:
+        if row.failure:
+            self.ledger.enter(row.digest, self._pictures, 0, Failure(row.failure, f"recorded as {row.failure}", 0))
+            return
+        first = 0
+        for b, part in enumerate(blocks(self.cases, self.study.file.cases.quality_batch)):
+            some = slice(first, first + len(part))
+            block = Measurement(tuple(cases[some]), {"lpips": row.lpips[some]}, (), (), (), 0, row.nfe)
+            self.ledger.enter(row.digest, self._pictures, b, block)
+            first += len(part)
+
+    def _enter_times(self, name: str, ratios: Sequence[float], anchor_ms: float, most: int, nfe: int) -> None:
+        times, anchors = tuple(ratio * anchor_ms for ratio in ratios), (anchor_ms,) * len(ratios)
+        self.ledger.enter(name, self._times, 0, Measurement((), {}, times, anchors, times, most, nfe))
+
+    def table(self) -> Table:
+        """Returns what is recorded so far; policies that were not drawn yet are left out."""
         reference = self.ledger.blocks(REFERENCE, self._times).get(0)
-        if not isinstance(reference, Measurement):
-            raise StudyError("`times` must be recorded before a table is written but are not. Run it without --no-times.")
         rows = [row for params, policy in self.designed if (row := self._row(params, policy)) is not None]
-        anchor_ms = median(reference.anchor_ms)
+        timed = isinstance(reference, Measurement)
+        anchor_ms = median(reference.anchor_ms) if isinstance(reference, Measurement) else 0.0
+        full = paired_ratio(reference.latency_ms, reference.anchor_ms).value if isinstance(reference, Measurement) else 0.0
         return Table(
             study=self.study.name,
             definition=self.study.definition,
-            machine=setting.machine_of(self.study, self.pipe).model_dump(mode="json"),
+            machine=self._machine.model_dump(mode="json") if timed else {},
             whole=self.whole and len(rows) == len(self.designed),
             cases=tuple(case.digest for case in self.cases),
             anchor_ms=_short(anchor_ms),
-            reference_ms=_short(paired_ratio(reference.latency_ms, reference.anchor_ms).value * anchor_ms),
+            reference_ms=_short(full * anchor_ms),
             rows=tuple(rows),
         )
 
     def _row(self, params: Params, policy: Policy) -> Row | None:
-        """Returns what is known of a policy; None if a part is missing."""
+        """Returns what is known of a policy; None if its pictures are not."""
         drawn = self.ledger.blocks(policy.digest, self._pictures)
         timed = self.ledger.blocks(policy.digest, self._times).get(0)
         if failure := _failed(drawn):
             return Row(policy.digest, params, policy.nfe, 0, (), (), failure.reason)
         blocks_ = [block for block in drawn.values() if isinstance(block, Measurement)]
-        if sum(len(block.cases) for block in blocks_) < len(self.cases) or not isinstance(timed, Measurement):
+        if sum(len(block.cases) for block in blocks_) < len(self.cases):
             return None
         lpips = tuple(_short(value) for block in blocks_ for value in block.values["lpips"])
+        if not isinstance(timed, Measurement):
+            return Row(policy.digest, params, policy.nfe, 0, lpips, ())
         ratios = tuple(_short(a / b) for a, b in zip(timed.latency_ms, timed.anchor_ms, strict=True))
         return Row(policy.digest, params, policy.nfe, timed.cache_bytes, lpips, ratios)
 

@@ -29,8 +29,8 @@ from frdiff_tune.runtime.variable import Variable
 Array = NDArray[np.float64]
 Rows = tuple[tuple[float, ...], ...]
 
-WINDOW = 3
-"""Keyframes that a fit weighs."""
+WINDOW = 2
+"""Keyframes that a fit weighs; three were further off than two wherever it mattered: benchmarks/results/found-*.json."""
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 

@@ -10,7 +10,7 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
     keyframes.gap_01 ...           free set: gaps between keyframes
     mixing, mixing.slope, mixing.bias, mixing.knot_0 ...
     forecast.order, forecast.strength, forecast.variable
-    forecast.fit_early, ...        how far jump scores go from there to fitted ones, in each third of the run
+    forecast.fit_early, ...        how far jump scores go from there to fitted ones, in each part of the run
     forecast.features              what stands in for features that are reused
     group.<name>                   True: the group reuses between keyframes where lam > 0
     capture                        how the network is launched; no part of the policy
@@ -37,9 +37,8 @@ from frdiff_tune.search.solvers import runnable
 from frdiff_tune.search.space_file import (
     CAPTURE,
     FEATURES,
-    FITS,
     STRENGTH,
-    STRENGTH_STEP,
+    ForecastSection,
     Params,
     SpaceFile,
     round_fit,
@@ -91,9 +90,7 @@ class Space:
         self._full: dict[tuple[int, str], Policy] = {}
         longest = max(self.full(self.steps[1], label).T for label in self.schedulers)
         rules = file.keyframes
-        bounds = Bounds(
-            rules.interval, rules.count, longest, rules.count_grid, rules.exponent, rules.exponent_grid, rules.last
-        )
+        bounds = Bounds(longest=longest, **rules.model_dump(exclude={"encodings"}))
         self.encodings: dict[str, Encoding] = {name: ENCODINGS[name](bounds) for name in file.keyframes.encodings}
         self.trajectory = trajectory
         self._fits = ScoreFits(trajectory) if trajectory is not None and file.forecast.fit[1] > 0 else None
@@ -162,8 +159,8 @@ class Space:
             "mixing": CategoricalDistribution(self.mixing.families),
             **mixing,
             "forecast.order": CategoricalDistribution(forecast.order),
-            **({STRENGTH: FloatDistribution(*forecast.strength, step=STRENGTH_STEP)} if self.has_strength else {}),
-            **({name: FloatDistribution(*forecast.fit, step=forecast.fit_grid) for name in FITS} if self.has_fit else {}),
+            **({STRENGTH: FloatDistribution(*forecast.strength, step=forecast.strength_grid)} if self.has_strength else {}),
+            **(dict.fromkeys(forecast.fits, _share(forecast)) if self.has_fit else {}),
             "forecast.variable": CategoricalDistribution(self.variables),
             **({FEATURES: CategoricalDistribution(forecast.features)} if len(forecast.features) > 1 else {}),
             **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
@@ -222,7 +219,7 @@ class Space:
         )
         if not policy.masks and min(policy.mixing) == 1.0:
             return full
-        shares = [round_fit(params.get(name, 0.0)) for name in FITS]
+        shares = [round_fit(params.get(name, 0.0)) for name in self.file.forecast.fits]
         if self._fits is not None and any(shares) and min(policy.mixing) < 1.0:
             policy = with_fit(policy, self._fits(policy, self.times(policy, scheduler)), shares)
         features = params.get(FEATURES, self.file.forecast.features[0])
@@ -277,6 +274,10 @@ class Space:
             for encoding in self.encodings.values()
             for (name, numbers), value in zip(encoding.parameters.items(), encoding.encode(keyframes, T).values(), strict=True)
         }
+
+
+def _share(forecast: ForecastSection) -> BaseDistribution:
+    return FloatDistribution(*forecast.fit, step=forecast.fit_grid)
 
 
 def _distribution(numbers: Numbers) -> BaseDistribution:

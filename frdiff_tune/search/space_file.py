@@ -1,9 +1,9 @@
 """The space file: what may vary for one model family, as TOML."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from frdiff_tune.policy.mixing import BIAS_STEP, MIXING, round_bias, round_slope
 from frdiff_tune.search.encodings import ENCODINGS
@@ -16,8 +16,8 @@ STRENGTH = "forecast.strength"
 """The parameter by which a study varies the strength of a forecast."""
 FEATURES = "forecast.features"
 """The parameter by which a study varies how features are forecast."""
-FITS = tuple(f"forecast.fit_{third}" for third in ("early", "middle", "late"))
-"""The parameters by which a study varies how far jump scores go towards fitted ones, a third of the run each."""
+FIT = "forecast.fit"
+"""The parameter by which a study varies how far jump scores go towards fitted ones; with three parts, its beginning."""
 FIT_STEP = 0.25
 """Grid of that; spaces may have a coarser one."""
 CAPTURE = "capture"
@@ -66,6 +66,20 @@ def round_strength(value: float) -> float:
     return round(round(value / STRENGTH_STEP) * STRENGTH_STEP, 2) + 0.0
 
 
+def _even(section: Any, *names: str) -> None:  # noqa: ANN401
+    """Checks that bounds lie a whole number of grid steps apart.
+
+    Raises:
+        ValueError: If not.
+    """
+    for name in names:
+        (low, high), grid = getattr(section, name), getattr(section, f"{name}_grid")
+        steps = (high - low) / grid
+        if abs(steps - round(steps)) > 1e-6:
+            near = round(low + max(round(steps), 1) * grid, 6)
+            raise ValueError(f"{name} must span whole steps of {grid} but got {[low, high]}. Use {[low, near]}.")
+
+
 Count = Annotated[int, Field(ge=1, le=1000)]
 Counts = Annotated[tuple[Count, Count], AfterValidator(_ordered)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
@@ -88,6 +102,7 @@ class KeyframesSection(Section):
         exponent: Bounds of the exponent of power laws: 1 spreads keyframes evenly, a greater one makes them dense early.
         exponent_grid: Distance of neighbouring exponents.
         last: Bounds of how many short gaps a power law ends in: 3 ends in gaps of 3, 2 and 1 step.
+        last_grid: Distance of neighbouring numbers of them.
     """
 
     encodings: Names = ("uniform", "keyframes")
@@ -97,6 +112,12 @@ class KeyframesSection(Section):
     exponent: Annotated[tuple[Exponent, Exponent], AfterValidator(_ordered)] = (0.5, 3.0)
     exponent_grid: Exponent = 0.1
     last: Annotated[tuple[Last, Last], AfterValidator(_ordered)] = (0, 3)
+    last_grid: Annotated[int, Field(ge=1, le=8)] = 1
+
+    @model_validator(mode="after")
+    def _on_their_grids(self) -> Self:
+        _even(self, "exponent", "last")
+        return self
 
     @field_validator("encodings")
     @classmethod
@@ -176,9 +197,11 @@ class ForecastSection(Section):
         order: Degrees of extrapolation; 0 holds the last keyframe's score.
         strength: Least and greatest share of the way from the held score to the extrapolated one; below 0 older scores
             count, too.
+        strength_grid: Distance of neighbouring strengths.
         fit: Least and greatest share of the way from that forecast to weights that are fitted to full runs of the first search
-            cases, which are recorded once; a share each for the first, second and last third of the run. 0 fits nothing.
+            cases, which are recorded once. 0 fits nothing.
         fit_grid: Distance of neighbouring shares.
+        fit_parts: 3: a share each for the first, second and last third of the run; 1: one for all of it.
         variable: What scores are stored and forecast as.
         features: How the features of groups that are reused are forecast: ``hold`` keeps the newest; ``taylor-1`` and the
             like know only step numbers; ``fitted-1`` to ``fitted-3`` weigh as many computing steps, fitted to full runs of
@@ -187,10 +210,36 @@ class ForecastSection(Section):
 
     order: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Field(min_length=1)] = (0,)
     strength: Annotated[tuple[Strength, Strength], AfterValidator(_ordered), AfterValidator(_on_strength_grid)] = (1.0, 1.0)
+    strength_grid: Annotated[float, Field(gt=0, le=2, strict=False)] = STRENGTH_STEP
     fit: Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered), AfterValidator(_on_fit_grid)] = (0.0, 0.0)
     fit_grid: Annotated[float, Field(gt=0, le=1, strict=False)] = FIT_STEP
+    fit_parts: Literal[1, 3] = 3
     variable: Annotated[tuple[Literal["output", "epsilon", "sample"], ...], AfterValidator(_filled)] = ("output",)
     features: Names = (HOLD,)
+
+    @model_validator(mode="after")
+    def _on_their_grids(self) -> Self:
+        _even(self, "strength", "fit")
+        return self
+
+    @property
+    def fits(self) -> tuple[str, ...]:
+        """The parameters that say how far jump scores go towards fitted ones, one per part of the run."""
+        return (FIT,) if self.fit_parts == 1 else tuple(f"{FIT}_{third}" for third in ("early", "middle", "late"))
+
+    @field_validator("strength_grid")
+    @classmethod
+    def _whole_strength_steps(cls, value: float) -> float:
+        if round_strength(value) != value:
+            raise ValueError(f"must be a multiple of {STRENGTH_STEP} but got {value}. Use {max(round_strength(value), 0.05)}.")
+        return value
+
+    @field_validator("fit_grid")
+    @classmethod
+    def _whole_fit_steps(cls, value: float) -> float:
+        if round_fit(value) != value:
+            raise ValueError(f"must be a multiple of {FIT_STEP} but got {value}. Use {max(round_fit(value), FIT_STEP)}.")
+        return value
 
     @field_validator("features")
     @classmethod

@@ -14,7 +14,7 @@ from frdiff_tune.runtime import default_groups, find_denoiser
 from frdiff_tune.search.dynamic import best_sets, segment_costs
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.space import Space
-from frdiff_tune.search.space_file import CAPTURE, FEATURES, FITS, STRENGTH
+from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH
 
 SHARE = 0.45
 """Of a study's trials at most so many are starting points."""
@@ -37,12 +37,18 @@ pictures, and held scores flip others than extrapolated ones: a little of the wa
 way, pays on some sets, the whole way on none of those measured.
 """
 FOUND = (
-    (14, 1.0), (10, 1.0), (18, 0.5), (8, 1.0), (24, 0.5), (12, 0.5), (16, 1.0), (7, 1.0), (20, 1.0), (30, 0.5), (9, 0.5),
-    (38, 0.5),
+    (12, 0.5, -0.25, 0.0), (17, 1.5, 0.0, 1.0), (8, 0.5, -0.25, 0.0), (14, 1.5, 0.25, 0.0), (25, 1.5, 1.0, 0.0),
+    (17, 0.5, 0.25, 0.0), (10, 0.5, -0.25, 0.0), (12, 1.5, 0.0, 0.0), (21, 1.5, 0.0, 1.0), (14, 0.5, 0.0, 0.0),
+    (9, 0.5, -0.25, 0.0), (21, 0.5, 0.5, 0.0), (30, 1.5, 1.0, 0.0), (7, 0.5, -0.25, 0.0), (15, 1.5, 0.0, 1.0),
+    (10, 1.5, 0.0, 0.0), (25, 0.5, 1.0, 0.0), (38, 0.5, 1.0, 0.0),
 )  # fmt: skip
-"""Keyframes of 50 steps, and how much early errors count, of sets that dynamic programming finds in full runs."""
-FITS_TRIED = ((0.0, 0.0, 0.0), (0.0, 0.5, 0.5))
-"""How far such a set's jump scores go towards fitted ones, in each third of the run: in turn."""
+"""Keyframes of 50 steps, how much early errors count, strength of a linear forecast, share of the way to the fitted one, of
+sets that dynamic programming finds in full runs.
+
+Why these: ``python -m benchmarks.found demo demo-dit`` and its committed results. Where keyframes are sparse, held scores, or a
+little of the opposite way to extrapolated ones, are closest, and fitted ones far off; where they are dense the other way round.
+Early errors should count more for the text model, less for the class model.
+"""
 FEWER = (0.4, 0.2, 0.6, 0.26, 0.14, 0.3, 0.8, 0.5)
 """Step counts of fewer steps, as shares of the reference's."""
 INTERVALS = (2, 3, 5)
@@ -123,7 +129,7 @@ def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **change
         "forecast.order": space.file.forecast.order[0],
         STRENGTH: space.file.forecast.strength[1],
         "forecast.variable": variable,
-        **dict.fromkeys(FITS, space.file.forecast.fit[0]),
+        **dict.fromkeys(space.file.forecast.fits, space.file.forecast.fit[0]),
         CAPTURE: space.captures[0],
         FEATURES: HOLD if HOLD in space.file.forecast.features else space.file.forecast.features[0],
         **{f"group.{name}": False for name in space.file.groups},
@@ -186,12 +192,13 @@ def _found(space: Space) -> Iterator[StartingPoint]:
         return
     assert space.trajectory is not None
     variable = _point(space, "", [0], T).params["forecast.variable"]
-    sets = {early: best_sets(segment_costs(space.trajectory, variable, early), T) for early in {early for _, early in FOUND}}
-    for i, (of_fifty, early) in enumerate(FOUND):
+    ways = {early for _, early, *_ in FOUND}
+    sets = {early: best_sets(segment_costs(space.trajectory, variable, early), T) for early in ways}
+    for of_fifty, early, strength, share in FOUND:
         size = round(of_fifty * T / 50)
         if least <= size <= min(most, T):
-            fits = dict(zip(FITS, FITS_TRIED[i % len(FITS_TRIED)], strict=True)) if space.has_fit else {}
-            yield _point(space, "starting: dynamic programming", sets[early][size], T, **{**_trend(space, 0.0), **fits})
+            fits = dict.fromkeys(space.file.forecast.fits, share)
+            yield _point(space, "starting: dynamic programming", sets[early][size], T, **{**_trend(space, strength), **fits})
 
 
 def _trend(space: Space, strength: float) -> dict[str, Any]:

@@ -15,10 +15,13 @@ LATER = (
     ("forecast", "features"),
     ("forecast", "fit"),
     ("forecast", "fit_grid"),
+    ("forecast", "fit_parts"),
+    ("forecast", "strength_grid"),
     ("keyframes", "count_grid"),
     ("keyframes", "exponent"),
     ("keyframes", "exponent_grid"),
     ("keyframes", "last"),
+    ("keyframes", "last_grid"),
     ("steps", "grid"),
 )
 """Keys of a space that came later: studies that were begun before do not hold them, so at their default they are left out."""

@@ -30,7 +30,7 @@ class Row:
         nfe: Steps that call the network.
         cache_bytes: Bytes that a run stored at its most.
         lpips: LPIPS against the reference, one per case.
-        ratios: Latency over the anchor's, one per timed pair.
+        ratios: Latency over the anchor's, one per timed pair; empty as long as it was not timed.
         failure: Why it could not be measured, as ``black``; then there are no values. Empty if it was.
     """
 
@@ -53,8 +53,8 @@ class Table:
         machine: The machine that it was measured on, as in a policy file.
         whole: Whether it holds every policy of the study's space.
         cases: Digests of the cases, in the order of every row's values.
-        anchor_ms: Latency of the anchor, in milliseconds.
-        reference_ms: Latency of the reference, in milliseconds.
+        anchor_ms: Latency of the anchor, in milliseconds; 0 as long as nothing was timed.
+        reference_ms: Latency of the reference, in milliseconds; 0 as long as nothing was timed.
         rows: The policies.
     """
 
@@ -66,6 +66,11 @@ class Table:
     anchor_ms: float
     reference_ms: float
     rows: tuple[Row, ...]
+
+    @property
+    def timed(self) -> bool:
+        """Whether every policy that can be measured was timed."""
+        return self.reference_ms > 0 and all(row.ratios or row.failure for row in self.rows)
 
     @cached_property
     def by_digest(self) -> dict[str, Row]:

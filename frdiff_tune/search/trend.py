@@ -2,7 +2,7 @@
 
     w[t] = (1 - share) * (e_0 + strength * (lagrange[t] - e_0)) + share * fit[t]
 
-where e_0 holds the newest score and ``share`` belongs to the third of the run that t lies in.
+where e_0 holds the newest score and ``share`` belongs to the part of the run that t lies in.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from frdiff_tune.policy import Policy
 from frdiff_tune.policy.forecast import lagrange_weights
-from frdiff_tune.search.space_file import FITS, STRENGTH, ForecastSection, round_fit, round_strength
+from frdiff_tune.search.space_file import STRENGTH, ForecastSection, round_fit, round_strength
 
 Array = NDArray[np.float64]
 ORDER = "forecast.order"
@@ -32,30 +32,34 @@ def trends(
     """
     rows = {t: np.asarray(row) for t, row in enumerate(policy.forecast.get("score", ())) if row}
     least, greatest = section.strength
-    idle = dict.fromkeys(FITS, max(section.fit[0], 0.0))
+    idle = dict.fromkeys(section.fits, max(section.fit[0], 0.0))
     keyframes = [t for t, bit in enumerate(policy.keyframes) if bit == "1"]
     for order in section.order:
         if not rows:
             yield {ORDER: order, STRENGTH: min(max(0.0 if order else 1.0, least), greatest), **idle}
             continue
         whole = lagrange_weights(times, keyframes, order)
-        for shares, strength in _solved(rows, whole, policy.T, None):
+        for shares, strength in _solved(rows, whole, policy.T, None, section.fits):
             if order:
                 yield {ORDER: order, STRENGTH: min(max(strength, least), greatest), **idle, **shares}
         if fits is not None:
-            for shares, strength in _solved(rows, whole, policy.T, fits):
+            for shares, strength in _solved(rows, whole, policy.T, fits, section.fits):
                 strength = strength if order else 1.0
                 yield {ORDER: order, STRENGTH: min(max(strength, least), greatest), **idle, **shares}
 
 
 def _solved(
-    rows: Mapping[int, Array], whole: Sequence[Sequence[float]], T: int, fits: Mapping[int, Array] | None
+    rows: Mapping[int, Array],
+    whole: Sequence[Sequence[float]],
+    T: int,
+    fits: Mapping[int, Array] | None,
+    names: Sequence[str],
 ) -> Iterator[tuple[dict[str, float], float]]:
     """Yields the shares and the strength that explain rows of weights best, if any do."""
     shares: dict[str, float] = {}
     strengths: list[float] = []
-    for i, name in enumerate(FITS):
-        steps = [t for t in rows if min(len(FITS) * t // T, len(FITS) - 1) == i]
+    for i, name in enumerate(names):
+        steps = [t for t in rows if min(len(names) * t // T, len(names) - 1) == i]
         if not steps:
             continue
         share, strength = _least_squares(rows, whole, steps, fits)

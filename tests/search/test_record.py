@@ -47,6 +47,12 @@ def finite(folder: Path) -> Study:
     return replace(study, space=space, file=study.file.model_copy(update={"call": call}))
 
 
+def kept_at(study: Study, database: Path) -> Study:
+    """Returns the study with another database."""
+    search = study.file.search.model_copy(update={"storage": f"sqlite:///{database}"})
+    return replace(study, file=study.file.model_copy(update={"search": search}))
+
+
 def test_a_finite_space_is_enumerated_each_policy_once(tmp_path: Path, pipe: Any) -> None:
     """Steps 5 or 6: full; jumps at 2, 3 and 4, held or extrapolated; reuse of attention there.
 
@@ -78,17 +84,27 @@ def test_a_recording_goes_on_and_its_table_is_searched(tmp_path: Path, pipe: Any
     run.close()
     kept = [dict(recorder.ledger.blocks(policy.digest, recorder._pictures)) for _, policy in recorder.designed]
     assert len(kept[0]) == 1 and not any(kept[1:])
-    with pytest.raises(StudyError, match="must be recorded before a table is written"):
-        recorder.table()
+    begun = recorder.table()
+    assert len(begun.rows) == 1 and not begun.timed and not begun.whole and not begun.machine
 
     again = Recorder(study, pipe=pipe, pairs=1)
-    assert list(again.pictures())[-1] == (20, 20) and list(again.times())[-1] == (20, 20)
+    assert list(again.pictures())[-1] == (19, 19) and list(again.times())[-1] == (19, 19)
     assert recorder.ledger.blocks(recorder.designed[0][1].digest, recorder._pictures) == kept[0]
     table = again.table()
     table.save(tmp_path / "table.json.gz")
-    assert Table.load(tmp_path / "table.json.gz") == table and table.whole and len(table.rows) == 20
-    full = next(row for row in table.rows if row.nfe == 6 and max(row.lpips) == 0.0)
+    assert Table.load(tmp_path / "table.json.gz") == table and table.whole and len(table.rows) == 19
+    assert table.timed and table.rows[0].lpips == begun.rows[0].lpips
+    full = table.by_digest[Space(study.space, pipe, STEPS).full(6, "DDIMScheduler/trailing").digest]
     assert len(full.ratios) == 1 and len(full.lpips) == len(table.cases) == 4
+
+    on = Recorder(kept_at(study, tmp_path / "elsewhere.db"), pipe=pipe, pairs=1, begun=table)
+    assert on.table() == table, "a table that was begun on a machine of this kind is taken over whole"
+    other = replace(table, machine={**table.machine, "device": "another card"})
+    on_other = Recorder(kept_at(study, tmp_path / "other.db"), pipe=pipe, pairs=1, begun=other)
+    assert [row.lpips for row in on_other.table().rows] == [row.lpips for row in table.rows]
+    assert not on_other.table().timed and not any(row.ratios for row in on_other.table().rows)
+    with pytest.raises(StudyError, match="must be a table of this very study but holds one of 'demo-dit' with another"):
+        Recorder(study, pipe=pipe, pairs=1, begun=replace(table, definition={}))
 
     evaluator = TableEvaluator(table, block=2)
     found = [event for event in tune(study, pipe=pipe, evaluator=evaluator) if isinstance(event, TrialOutcome)]

@@ -19,6 +19,7 @@ class Bounds:
         exponent: Least and greatest exponent of power laws.
         exponent_grid: Distance of neighbouring exponents.
         last: Fewest and most short gaps at the end of power laws.
+        last_grid: Distance of neighbouring numbers of them.
     """
 
     interval: tuple[int, int]
@@ -28,6 +29,7 @@ class Bounds:
     exponent: tuple[float, float] = (0.5, 3.0)
     exponent_grid: float = 0.1
     last: tuple[int, int] = (0, 3)
+    last_grid: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,12 @@ class Power(Encoding):
         return {
             "count": Numbers(least, most - (most - least) % self.bounds.count_grid, step=self.bounds.count_grid),
             "exponent": Numbers(*self.bounds.exponent, step=self.bounds.exponent_grid),
-            "last": Numbers(*self.bounds.last),
+            "last": Numbers(*self.bounds.last, step=self.bounds.last_grid),
         }
 
     def decode(self, params: Parameters, T: int) -> tuple[int, ...]:
         """Returns the keyframes; where they do not fit into the run, there are as many as do."""
-        last = int(params["last"]) - self.bounds.last[0]
+        last = (int(params["last"]) - self.bounds.last[0]) // self.bounds.last_grid
         place = round((params["exponent"] - self.bounds.exponent[0]) / self.bounds.exponent_grid)
         return tuple(int(t) for t in _grid(self.bounds, int(params["count"]), T)[last, place] if t < T)
 
@@ -47,7 +47,7 @@ class Power(Encoding):
         wanted = np.array([*keyframes, *[T] * count][:count])
         last, place = (int(i) for i in np.unravel_index(np.abs(grid - wanted).sum(-1).argmin(), grid.shape[:2]))
         exponent = numbers["exponent"].low + place * self.bounds.exponent_grid
-        return {"count": count, "exponent": round(exponent, 6), "last": last + self.bounds.last[0]}
+        return {"count": count, "exponent": round(exponent, 6), "last": self.bounds.last[0] + last * self.bounds.last_grid}
 
 
 @lru_cache(maxsize=512)
@@ -55,9 +55,9 @@ def _grid(bounds: Bounds, count: int, T: int) -> Grid:
     """Returns the keyframes of every ``last`` and exponent, T where there is none, with shape (last, exponent, count)."""
     low, high = bounds.exponent
     exponents = low + np.arange(round((high - low) / bounds.exponent_grid) + 1) * bounds.exponent_grid
-    fewest, most = bounds.last
-    found = np.full((most - fewest + 1, len(exponents), count), T)
-    for i, last in enumerate(range(fewest, most + 1)):
+    endings = range(bounds.last[0], bounds.last[1] + 1, bounds.last_grid)
+    found = np.full((len(endings), len(exponents), count), T)
+    for i, last in enumerate(endings):
         gaps = list(range(last, 0, -1)) if last < count and last * (last + 1) // 2 < T else []
         begin = T - sum(gaps)
         n = min(count - len(gaps), begin)

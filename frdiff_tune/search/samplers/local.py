@@ -14,7 +14,7 @@ from frdiff_tune.search.outcome import what
 from frdiff_tune.search.samplers._base import Proposal
 from frdiff_tune.search.samplers.moves import crossed, moved
 from frdiff_tune.search.samplers.mutation import WIDTH
-from frdiff_tune.search.space_file import CAPTURE, FITS, STRENGTH, Params
+from frdiff_tune.search.space_file import CAPTURE, STRENGTH, Params
 
 CROSSING = 0.3
 """Chance that a keyframe set is first crossed with that of another one of the front."""
@@ -129,8 +129,8 @@ class LocalSampler(BaseSampler):
         return self.space.has_fit and (not self.space.has_strength or self.rng.random() < 0.5)
 
     def _refitted(self, parent: Params) -> dict[str, Any]:
-        """Returns the parameters with another share of fitted weights in one third of the run."""
-        name = self._one_of(FITS)
+        """Returns the parameters with another share of fitted weights in one part of the run."""
+        name = self._one_of(self.space.file.forecast.fits)
         (low, high), grid = self.space.file.forecast.fit, self.space.file.forecast.fit_grid
         others = [value for value in np.arange(low, high + grid / 2, grid).tolist() if value != parent[name]]
         return {**parent, name: self._one_of(others)} if others else dict(parent)
