@@ -83,7 +83,7 @@ def _tell(done: Export, everything: Any, files: list[Path], call: str) -> None: 
     from frdiff_tune.report.words import describe
 
     console = results()
-    for sentence in found(points_of(everything), everything.reference.median_ms, everything.failures):
+    for sentence in found(points_of(everything), everything.reference.median_ms, everything.failures, everything.stopped):
         console.print(f"{sentence}\n", markup=False)
     console.print(f"Chosen: trial {done.point.trial.number}, {describe(done.policy)}.\n", markup=False)
     console.print(f"{headline(done.policy)}\n", style="bold", markup=False)

@@ -37,7 +37,7 @@ def front(
         return
     console = results()
     console.print(front_table(points, reference_ms, words=roomy(console)))
-    for sentence in found(points, reference_ms, everything.failures):
+    for sentence in found(points, reference_ms, everything.failures, everything.stopped):
         console.print(f"\n{sentence}", markup=False)
     if drawn:
         console.print(f"\nFigure: {drawn}", markup=False, soft_wrap=True)

@@ -55,7 +55,7 @@ like, the same command goes on where it was.
     points, reference_ms = points_of(measured), measured.reference.median_ms
     console = results()
     console.print(front_table(points, reference_ms, count=12, words=roomy(console)))
-    for sentence in found(points, reference_ms, measured.failures):
+    for sentence in found(points, reference_ms, measured.failures, measured.stopped):
         console.print(f"\n{sentence}", markup=False)
     console.print("\nNext:", style="bold")
     for command, purpose in next_commands(study):
@@ -70,9 +70,9 @@ def _watch(study: Study, trials: int | None, minutes: float | None) -> Watch:
     search = study.file.search
     try:
         before = front(study)
-        earlier = [point.trial for point in before.points], list(before.failures)
+        earlier = [point.trial for point in before.points], list(before.failures), list(before.stopped)
     except StudyError:
-        earlier = [], []  # nothing measured yet; a storage that cannot be used is reported by the search itself
+        earlier = [], [], []  # nothing measured yet; a storage that cannot be used is reported by the search itself
     return Watch(trials or search.trials, minutes if minutes is not None else search.minutes, *earlier)
 
 

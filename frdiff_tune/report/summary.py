@@ -12,7 +12,7 @@ from frdiff_tune.report.points import KNOWN, REFERENCE, Point
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from frdiff_tune.search import TrialFailure
+    from frdiff_tune.search import TrialFailure, TrialStopped
 
 FLIP = 0.05  # LPIPS where compositions have changed: a gain beyond it is none
 ROWS = 12  # of a front while it grows; the rest is counted
@@ -60,12 +60,23 @@ def digits(lpips: float) -> str:
     return "0" if lpips < 5e-6 else f"{float(f'{lpips:.2g}'):.5f}".rstrip("0")
 
 
-def found(points: Sequence[Point], reference_ms: float, failures: Sequence[TrialFailure] = ()) -> Iterator[str]:
+def found(
+    points: Sequence[Point],
+    reference_ms: float,
+    failures: Sequence[TrialFailure] = (),
+    stopped: Sequence[TrialStopped] = (),
+) -> Iterator[str]:
     """Yields what a study found, one sentence each, honest either way about the known policies."""
     best = on_front(points)
     own = [point for point in best if not point.known]
     useful = [point for point in own if point.within_limits and point.lpips <= FLIP]
     yield f"{len(points)} policies measured; {len(best)} are on the front, {len(own)} of them no known policy."
+    if stopped:
+        drawn, wanted = sum(each.count for each in stopped), sum(each.of for each in stopped)
+        yield (
+            f"{len(stopped)} more were stopped early, after {drawn} of {wanted} pictures: a policy of the front is no slower "
+            f"and surely closer to the reference."
+        )
     if failures:
         yield _failed(failures)
     gains = sorted(((gain, point, rival) for point in useful for gain, rival in _gain(point, points)), key=lambda row: -row[0])

@@ -14,7 +14,7 @@ from frdiff_tune.report.summary import digits, front_table, on_front
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from frdiff_tune.search import Preparing, TrialFailure, TrialOutcome
+    from frdiff_tune.search import Preparing, TrialFailure, TrialOutcome, TrialStopped
 
 LAST = 5  # trials shown
 FRONT_ROWS = 8
@@ -29,12 +29,14 @@ class Watch:
         minutes: Wall time that ends it; None: no end.
         outcomes: What was measured, in earlier runs too.
         failures: What could not be measured, in earlier runs too.
+        stopped: What was stopped early, in earlier runs too.
     """
 
     total: int
     minutes: float | None
     outcomes: list[TrialOutcome] = field(default_factory=list)
     failures: list[TrialFailure] = field(default_factory=list)
+    stopped: list[TrialStopped] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.start = monotonic()
@@ -46,7 +48,7 @@ class Watch:
     @property
     def finished(self) -> int:
         """Finished trials of the study; repeats do not count."""
-        ended: list[TrialOutcome | TrialFailure] = [*self.outcomes, *self.failures]
+        ended: list[TrialOutcome | TrialFailure | TrialStopped] = [*self.outcomes, *self.failures, *self.stopped]
         return sum(trial.duplicate_of is None for trial in ended)
 
     @property
@@ -65,13 +67,13 @@ class Watch:
         by_time = 60 * self.minutes - (now - self.start) if self.minutes else by_trials
         return max(min(by_trials, by_time), 0.0)
 
-    def take(self, event: Preparing | TrialOutcome | TrialFailure) -> str:
+    def take(self, event: Preparing | TrialOutcome | TrialFailure | TrialStopped) -> str:
         """Notes what has happened and returns it as a line.
 
         Arguments:
             event: What ``tune`` has yielded.
         """
-        from frdiff_tune.search import Preparing, TrialFailure
+        from frdiff_tune.search import Preparing, TrialFailure, TrialStopped
 
         if isinstance(event, Preparing):
             self.searching = monotonic()
@@ -81,6 +83,9 @@ class Watch:
         if isinstance(event, TrialFailure):
             self.failures.append(event)
             line = f"trial {event.number}: infeasible, {event}"
+        elif isinstance(event, TrialStopped):
+            self.stopped.append(event)
+            line = f"trial {event.number}: {event}"
         else:
             self.outcomes.append(event)
             line = self._line(event)

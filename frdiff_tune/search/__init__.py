@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from frdiff_tune.search.export import Export, export_policy, exporting
     from frdiff_tune.search.limit import Limit
     from frdiff_tune.search.location import shipped
-    from frdiff_tune.search.outcome import TrialFailure, TrialOutcome
+    from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped
     from frdiff_tune.search.pareto import Front, Point, front, hypervolume
     from frdiff_tune.search.record import Recorder
     from frdiff_tune.search.setting import (
@@ -44,6 +44,7 @@ _PLACES = {
     "TableEvaluator": "table",
     "TrialFailure": "outcome",
     "TrialOutcome": "outcome",
+    "TrialStopped": "outcome",
     "cache_folder": "setting",
     "estimate": "cost",
     "export_policy": "export",
@@ -81,6 +82,7 @@ __all__ = [
     "TableEvaluator",
     "TrialFailure",
     "TrialOutcome",
+    "TrialStopped",
     "cache_folder",
     "estimate",
     "export_policy",

@@ -125,6 +125,55 @@ class TrialFailure:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class TrialStopped:
+    """A trial that was stopped before all cases were drawn: another policy surely beats it. It counts in the budget.
+
+    Arguments:
+        number: Of Optuna's trial.
+        family: As a ``TrialOutcome``'s.
+        digest: The policy's digest.
+        nfe: Steps that call the network.
+        beaten_by: Number of the trial that is no slower and surely closer to the reference.
+        count: Pictures that were compared.
+        of: Pictures that a whole measurement compares.
+        params: The trial's parameters.
+        capture: How the network was launched.
+        duplicate_of: Number of an earlier trial with the same policy.
+    """
+
+    number: int
+    family: str
+    digest: str
+    nfe: int
+    beaten_by: int
+    count: int
+    of: int
+    params: Mapping[str, Any]
+    capture: Capture = "eager"
+    duplicate_of: int | None = None
+
+    def __str__(self) -> str:
+        return f"stopped after {self.count} of {self.of} pictures, trial {self.beaten_by} is no slower and surely closer"
+
+    @classmethod
+    def read(cls, trial: FrozenTrial) -> Self:
+        """Returns what a stopped trial was, from its attributes."""
+        kept = trial.user_attrs
+        return cls(
+            number=trial.number,
+            family=kept.get("family", SEARCHED),
+            digest=kept["digest"],
+            nfe=kept["nfe"],
+            beaten_by=kept["beaten_by"],
+            count=kept["count"],
+            of=kept["of"],
+            params=trial.params,
+            capture=what(trial)[1],
+            duplicate_of=kept.get("duplicate_of"),
+        )
+
+
 def infeasible(trial: FrozenTrial) -> bool:
     """Whether a trial has failed because its policy cannot be had, not because a run was broken off."""
     return trial.state == TrialState.FAIL and "reason" in trial.user_attrs

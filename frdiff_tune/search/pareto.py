@@ -10,7 +10,7 @@ from frdiff_tune.errors import StudyError
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.search import storage
 from frdiff_tune.search.ledger import Ledger
-from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, distinct, infeasible
+from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped, distinct, infeasible
 from frdiff_tune.search.study import Study
 
 FLOOR = 1e-5
@@ -46,11 +46,13 @@ class Front:
         points: The finished trials in their order, each policy once.
         reference: Latency of the reference.
         failures: Trials whose policies could not be measured, each policy once.
+        stopped: Trials that were stopped early because another one surely beats them, each policy once.
     """
 
     points: tuple[Point, ...]
     reference: Latency
     failures: tuple[TrialFailure, ...] = ()
+    stopped: tuple[TrialStopped, ...] = ()
 
     @property
     def best(self) -> tuple[Point, ...]:
@@ -86,9 +88,11 @@ def front(study: Study) -> Front:
         raise StudyError(
             f"`{study.path}` must have a finished trial but has none. Run `frdiff-tune tune {study.path}` first."
         )
+    stopped = found.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
     failed = [trial for trial in found.get_trials(deepcopy=False, states=(TrialState.FAIL,)) if infeasible(trial)]
     return Front(
         failures=tuple(TrialFailure.read(trial) for trial in distinct(failed)),
+        stopped=tuple(TrialStopped.read(trial) for trial in distinct(stopped)),
         points=tuple(_point(study, outcome, ledger, outcome.number in best) for outcome in outcomes),
         reference=Latency.model_validate({**reference, "samples_ms": tuple(reference["samples_ms"] or ()) or None}),
     )

@@ -29,6 +29,7 @@ BUDGET = ("search.trials", "search.minutes")
 """What a resumed study may change: how long it goes on."""
 ELSEWHERE = (
     "search.storage",
+    "search.race",
     "cases.held_out",
     "cases.held_out_count",
     "space.name",
@@ -40,7 +41,7 @@ ELSEWHERE = (
     "measure.weights",
     "measure.unpaired",
 )
-"""What is no part of the question that trials answer: where they are kept, and what an export measures."""
+"""What is no part of the question that trials answer: where they are kept, who is stopped, and what an export measures."""
 
 
 @dataclass(frozen=True, slots=True)

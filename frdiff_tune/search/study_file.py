@@ -127,6 +127,8 @@ class SearchSection(Section):
 
     Arguments:
         objectives: What is made small.
+        race: Chance, at most, that a trial is stopped early which nothing on the front beats; 0 stops none. A trial is stopped
+            between blocks of cases when another one is no slower and surely closer to the reference on the same cases.
         limits: Bounds on quality figures, as ``lpips <= 0.05`` or ``psnr >= 30``.
         sampler: Optuna's sampler.
         seed: Of the sampler.
@@ -137,6 +139,7 @@ class SearchSection(Section):
     """
 
     objectives: tuple[str, ...] = OBJECTIVES
+    race: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.05
     limits: tuple[str, ...] = ()
     sampler: str = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

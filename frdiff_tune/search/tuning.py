@@ -1,5 +1,6 @@
 """The search itself: ask Optuna, decode, measure, tell; yields as it goes and may be stopped at any time."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from frdiff_tune.measure import Failure, Measurement, Result, cases_digest, summarise
+from frdiff_tune.measure import Failure, Interval, Measurement, Result, cases_digest, summarise
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import setting, storage
@@ -18,20 +19,28 @@ from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import (
     TrialFailure,
     TrialOutcome,
+    TrialStopped,
     attributes,
     distinct,
     failure_attributes,
     infeasible,
     what,
 )
+from frdiff_tune.search.pareto import non_dominated
+from frdiff_tune.search.racing import Member, Race
 from frdiff_tune.search.samplers import SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.starting import StartingPoint, starting_points
 from frdiff_tune.search.study import Study
 
+Ended = TrialOutcome | TrialFailure | TrialStopped
 REPEATS = 3
 """Repeats in a row that end a study: its sampler has nothing new to propose."""
+
+
+SLACK = 0.03
+"""A latency of a first few calls may be too high by so much, whatever its interval says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ def tune(
     minutes: float | None = None,
     pipe: Any = None,  # noqa: ANN401
     evaluator: Measures | None = None,
-) -> Iterator[Preparing | TrialOutcome | TrialFailure]:
+) -> Iterator[Preparing | Ended]:
     """Runs a study until its budget is spent, from where it was.
 
     Everything is kept as soon as it is measured. Stop consuming, interrupt or kill the process at any time: the same call
@@ -69,7 +78,8 @@ def tune(
         evaluator: What measures; None: the real one.
 
     Yields:
-        How far preparation is, then each trial when it is finished: measured, or with the reason why it cannot be.
+        How far preparation is, then each trial when it is finished: measured, stopped early because another one surely beats
+        it, or with the reason why it cannot be measured.
 
     Raises:
         StudyError: If the storage cannot be opened or belongs to another definition.
@@ -131,7 +141,7 @@ class Run:
         self.ledger, self.places, self.evaluator, self.worker = ledger, places, evaluator, worker
         self.optuna_study.set_user_attr("frdiff:parameters", list(space.distributions))
 
-    def trials(self, count: int, end: float) -> Iterator[TrialOutcome | TrialFailure]:
+    def trials(self, count: int, end: float) -> Iterator[Ended]:
         """Yields trials until ``count`` are finished in the study, or time is up.
 
         Arguments:
@@ -162,11 +172,11 @@ class Run:
                 self.optuna_study.set_user_attr(key, value)
 
     def _finished(self) -> list[optuna.trial.FrozenTrial]:
-        """Returns the finished trials without repeats, those that failed for good among them."""
-        ended = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
-        return distinct([trial for trial in ended if trial.state == TrialState.COMPLETE or infeasible(trial)])
+        """Returns the finished trials without repeats, those that failed for good or were stopped among them."""
+        ended = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        return distinct([trial for trial in ended if trial.state != TrialState.FAIL or infeasible(trial)])
 
-    def _trial(self, points: tuple[StartingPoint, ...]) -> TrialOutcome | TrialFailure:
+    def _trial(self, points: tuple[StartingPoint, ...]) -> Ended:
         """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
         trial = self._ask(points)
         try:
@@ -181,6 +191,8 @@ class Run:
                 storage.enqueue_again(self.optuna_study, frozen, self.worker)
             raise
         frozen = self.optuna_study.get_trials(deepcopy=False)[trial.number]
+        if frozen.state == TrialState.PRUNED:
+            return TrialStopped.read(frozen)
         return TrialFailure.read(frozen) if infeasible(frozen) else TrialOutcome.read(frozen)
 
     def _ask(self, points: tuple[StartingPoint, ...]) -> Trial:
@@ -206,13 +218,43 @@ class Run:
         twin = next((other for other in self._finished() if what(other) == (digest, capture)), None)
         self.ledger.keep(policy)
         known: list[Measurement] = []
+        rivals = self._rivals(trial)
         for block in self._blocks(policy, place, capture):
             if isinstance(block, Failure):
                 self._keep(trial, failure_attributes(block, digest, capture, policy.nfe) | _twin(twin))
                 self.optuna_study.tell(trial, state=TrialState.FAIL)
                 return
             known.append(block)
+            if winner := self._winner(known, rivals):
+                drawn = {"beaten_by": winner.number, "count": sum(len(each.cases) for each in known)}
+                wanted = {"of": self.study.file.cases.search_count, "nfe": policy.nfe}
+                self._keep(trial, {"digest": digest, "capture": capture, **drawn, **wanted} | _twin(twin))
+                self.optuna_study.tell(trial, state=TrialState.PRUNED)
+                return
         self._tell(trial, attributes(self._summary(known), digest, capture, self.reference_ms) | _twin(twin))
+
+    def _rivals(self, trial: Trial) -> list[Member]:
+        """Returns the front, against which a trial races; nothing where it is a known policy, or none is stopped."""
+        if self.study.file.search.race == 0 or trial.user_attrs.get("family", "").startswith("known: "):
+            return []
+        complete = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        best = non_dominated([TrialOutcome.read(each) for each in distinct(complete)])
+        return [Member(each.number, each.latency_ms, self._measured(each)) for each in best]
+
+    def _measured(self, outcome: TrialOutcome) -> list[Measurement]:
+        blocks = self.ledger.blocks(outcome.digest, self.places[outcome.capture]).values()
+        return [block for block in blocks if isinstance(block, Measurement)]
+
+    def _winner(self, known: list[Measurement], rivals: list[Member]) -> Member | None:
+        """Returns who surely beats a trial of which not all is measured."""
+        cases = self.study.file.cases
+        if not rivals or sum(len(block.cases) for block in known) >= cases.search_count:
+            return None
+        latency = self._summary(known).latency_ms
+        fastest = min(latency.low, latency.value * (1 - SLACK))
+        blocks = -(-cases.search_count // len(known[0].cases))
+        race = Race(self.study.file.search.race)
+        return race.beaten_by(known, Interval(latency.value, fastest, latency.high), rivals, blocks)
 
     def _blocks(self, policy: Policy, place: Place, capture: Capture) -> Iterator[Measurement | Failure]:
         """Yields the blocks of a policy: those that are known, then those that are measured now; a failure is the last."""
@@ -244,20 +286,14 @@ class Run:
     @property
     def reference_ms(self) -> float:
         """The reference's latency, in milliseconds, as it was when the study began."""
-        return Latency.model_validate_json(_json(self.optuna_study.user_attrs["frdiff:reference_latency"])).median_ms
+        return Latency.model_validate_json(json.dumps(self.optuna_study.user_attrs["frdiff:reference_latency"])).median_ms
 
 
 def _counts(trial: optuna.trial.FrozenTrial) -> bool:
     """Whether a trial takes a place in the order of proposals: all but those that are tried again."""
     failed = trial.state == TrialState.FAIL and not trial.user_attrs.get("broken_off", True)
-    return failed or trial.state in (TrialState.COMPLETE, TrialState.RUNNING)
+    return failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 def _twin(twin: optuna.trial.FrozenTrial | None) -> dict[str, int]:
     return {} if twin is None else {"duplicate_of": twin.number}
-
-
-def _json(value: Any) -> str:  # noqa: ANN401
-    import json
-
-    return json.dumps(value)

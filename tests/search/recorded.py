@@ -22,10 +22,13 @@ class Recorded:
     Arguments:
         cases: The cases, in blocks of ``BLOCK``.
         before: Called with (policy, block) before a block is measured.
+        size: Cases per block.
     """
 
-    def __init__(self, cases: tuple[Case, ...], before: Callable[[Policy, int], None] = lambda policy, b: None) -> None:
-        self.cases, self.before = cases, before
+    def __init__(
+        self, cases: tuple[Case, ...], before: Callable[[Policy, int], None] = lambda policy, b: None, size: int = BLOCK
+    ) -> None:
+        self.cases, self.before, self.size = cases, before, size
         self.measured: list[tuple[str, int]] = []
         self.tried: list[str] = []
         self.fails: Callable[[Policy, int], Failure | None] = lambda policy, b: None
@@ -46,18 +49,18 @@ class Recorded:
     def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
         self.tried.append(policy.digest)
         faster = 1.0 if capture == "eager" else 0.5
-        for b in range(first, len(self.cases) // BLOCK):
+        for b in range(first, len(self.cases) // self.size):
             self.before(policy, b)
             if failure := self.fails(policy, b):
                 yield failure
                 return
             self.measured.append((policy.digest, b))
-            block = self.cases[b * BLOCK : (b + 1) * BLOCK]
+            block = self.cases[b * self.size : (b + 1) * self.size]
             yield Measurement(
                 cases=tuple(case.digest for case in block),
                 values={
-                    "lpips": tuple(damage(policy) * (1 + 0.1 * i) for i in range(BLOCK)),
-                    "psnr": tuple(60 - 1000 * damage(policy) * (1 + 0.1 * i) for i in range(BLOCK)),
+                    "lpips": tuple(damage(policy) * (1 + 0.1 * i) for i in range(self.size)),
+                    "psnr": tuple(60 - 1000 * damage(policy) * (1 + 0.1 * i) for i in range(self.size)),
                 },
                 latency_ms=(5 + 2.0 * policy.nfe * faster,),
                 anchor_ms=(10.0,),

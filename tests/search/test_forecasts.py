@@ -157,7 +157,9 @@ def test_a_group_that_was_not_recorded_is_held(pipe: Any) -> None:  # noqa: ANN4
 def test_a_study_that_was_begun_before_there_was_a_choice_has_the_same_definition(tmp_path: Path) -> None:
     study = study_at(tmp_path, "demo-dit")
     assert study.definition["space_file.forecast"]["features"] == ["hold", "taylor-1"]
-    before = replace(study, space=reusing(["hold"]))
+    space = reusing(["hold"])
+    unfitted = space.forecast.model_copy(update={"fit": (0.0, 0.0)})
+    before = replace(study, space=space.model_copy(update={"forecast": unfitted}))
     assert set(before.definition["space_file.forecast"]) == {"order", "strength", "variable"}
 
 

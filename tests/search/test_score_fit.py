@@ -41,7 +41,7 @@ def test_scores_without_a_pattern_are_shrunk_more_than_lines() -> None:
     """Nothing forecasts a random walk better than holding it: the ridge that leaves one out well is large."""
     own_way = np.random.default_rng(2).normal(size=(3, T, 3)).cumsum(1)
     keyframes = [0, 1, 2]
-    fitted, ridges = fitted_weights(gram_of(own_way), keyframes), []
+    fitted, ridges = fitted_weights(gram_of(own_way), keyframes, window=3), []
     for ridge in RIDGES:
         gram = gram_of(own_way).mean(0)
         inner, missed = gram[np.ix_([2, 1, 0], [2, 1, 0])], gram[[2, 1, 0], 4] - gram[[2, 1, 0], 2]

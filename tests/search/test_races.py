@@ -1,0 +1,65 @@
+"""Races within a study: who is stopped early, and that no front changes by it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frdiff_tune.policy import Policy
+from frdiff_tune.search import Preparing, Study, TrialOutcome, TrialStopped, front, search_cases, storage, tune
+from frdiff_tune.search.ledger import Ledger
+from tests.search.recorded import Recorded, damage, study_at
+from tests.search.test_tuning import optuna_study
+from tests.tiny import tiny_dit
+
+MEAN = 1.35  # of 1, 1.1, ..., 1.7, by which the eight cases of a block differ
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Any:
+    return tiny_dit("v_prediction")
+
+
+def racing(folder: Path, race: float) -> Study:
+    """Returns a study of two blocks of eight cases, which random draws search."""
+    study = study_at(folder, "demo-dit", trials=40, sampler="random", limits=(), race=race)
+    classes = folder / "classes.txt"
+    classes.write_text("".join(f"{i % 3}\n" for i in range(16)))
+    cases = study.file.cases.model_copy(update={"search": str(classes), "search_count": 16})
+    return replace(study, file=study.file.model_copy(update={"cases": cases}))
+
+
+def test_what_the_front_surely_beats_is_stopped_and_changes_no_front(tmp_path: Path, pipe: Any) -> None:
+    study = racing(tmp_path, 0.05)
+    evaluator = Recorded(search_cases(study, pipe), size=8)
+    events = [event for event in tune(study, pipe=pipe, evaluator=evaluator) if not isinstance(event, Preparing)]
+    stopped = [event for event in events if isinstance(event, TrialStopped)]
+    whole = {event.number: event for event in events if isinstance(event, TrialOutcome)}
+    assert len(events) == 40 and 5 < len(stopped) < 35, "they count"
+    assert not any(each.family.startswith("known: ") for each in stopped)
+    for each in stopped:
+        own, winner = front_policy(study, each.digest), whole[each.beaten_by]
+        assert MEAN * damage(own) > winner.lpips.value and 5 + 2.0 * own.nfe >= winner.latency_ms.value
+        assert [b for digest, b in evaluator.measured if digest == each.digest] == [0] and (each.count, each.of) == (8, 16)
+        assert str(each) == f"stopped after 8 of 16 pictures, trial {winner.number} is no slower and surely closer"
+    found = front(study)
+    assert found.stopped == tuple(stopped) and len(found.points) == len(whole)
+    assert [trial.state.name for trial in optuna_study(study).trials].count("PRUNED") == len(stopped)
+
+    (tmp_path / "patient").mkdir()
+    patient = racing(tmp_path / "patient", 0.0)
+    list(tune(patient, pipe=pipe, evaluator=Recorded(search_cases(patient, pipe), size=8)))
+    assert not front(patient).stopped and len(front(patient).points) == 40
+    assert [point.trial.digest for point in front(patient).best] == [point.trial.digest for point in found.best]
+
+
+def test_a_race_may_be_changed_when_a_study_goes_on(tmp_path: Path, pipe: Any) -> None:
+    assert racing(tmp_path, 0.0).definition == racing(tmp_path, 0.05).definition
+
+
+def front_policy(study: Study, digest: str) -> Policy:
+    """Returns the policy of a digest, as the study keeps it."""
+    policy = Ledger(storage.open_storage(study.file.search.storage).engine).policy(digest)
+    assert policy is not None
+    return policy
