@@ -12,6 +12,7 @@ from frdiff_tune.measure import Figure, Interval, verification
 from frdiff_tune.policy import Measured, Policy, Provenance
 from frdiff_tune.search import setting
 from frdiff_tune.search.choice import Pick, pick
+from frdiff_tune.search.cost_figure import of_measured
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.pareto import Point, front
 from frdiff_tune.search.study import Study
@@ -89,7 +90,7 @@ def exporting(
         pipe, point.policy, cases, cache_dir=setting.cache_folder(), capture=capture, **options
     )
     broken = broken_limits(study, asked, measured)
-    limited = bool(limits_of(study, asked)) or asked.max_latency_ms is not None
+    limited = bool(limits_of(study, asked))
     if broken and not force:
         raise LimitError(
             f"Trial {point.trial.number} must keep its limits on the held-out cases but {'; '.join(broken)}. "
@@ -107,21 +108,17 @@ def exporting(
 
 
 def limits_of(study: Study, asked: Pick) -> tuple[Limit, ...]:
-    """Returns the limits on quality: the study's, and the one that was asked for."""
-    return (*study.limits, *([] if asked.max_lpips is None else [Limit("lpips", asked.max_lpips)]))
+    """Returns the limits: the study's, and those that were asked for."""
+    wanted = {"lpips": asked.max_lpips, "latency_ms": asked.max_latency_ms}
+    return (*study.limits, *(Limit(name, bound) for name, bound in wanted.items() if bound is not None))
 
 
 def broken_limits(study: Study, asked: Pick, measured: Measured) -> tuple[str, ...]:
     """Returns the limits that the worse ends of the intervals do not keep, each in words."""
-    found = {str(Figure(row.metric, row.statistic)): Interval(row.value, row.low, row.high) for row in measured.quality}
-    broken = []
-    for limit in limits_of(study, asked):
-        worst = limit.worst(found[limit.name])
-        if limit.excess(worst) > 0:
-            broken.append(_words(limit.name, worst, limit.bound, limit.upper))
-    if asked.max_latency_ms is not None and measured.latency.high_ms > asked.max_latency_ms:
-        broken.append(_words("latency_ms", measured.latency.high_ms, asked.max_latency_ms, True))
-    return tuple(broken)
+    quality = {str(Figure(row.metric, row.statistic)): Interval(row.value, row.low, row.high) for row in measured.quality}
+    found = quality | of_measured(measured)
+    worst = [(limit, limit.worst(found[limit.name])) for limit in limits_of(study, asked)]
+    return tuple(_words(limit.name, end, limit.bound, limit.upper) for limit, end in worst if limit.excess(end) > 0)
 
 
 def _words(name: str, worst: float, bound: float, upper: bool) -> str:

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from frdiff_tune.measure import Figure, Interval, figure_names
+from frdiff_tune.measure import Interval
+from frdiff_tune.search.cost_figure import better, bounded_names
 from frdiff_tune.search.toml_file import nearest
 
 SIGNS = {"lower": "<=", "higher": ">="}
@@ -12,10 +13,10 @@ SIGNS = {"lower": "<=", "higher": ">="}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A bound on one quality figure: from above, or from below where higher values are better.
+    """A bound on one figure: from above, or from below where higher values are better.
 
     Arguments:
-        name: A figure's name, as ``lpips``, ``flips`` or ``psnr_p90``.
+        name: A figure's name, as ``lpips``, ``flips``, ``psnr_p90``, ``speedup`` or ``cache_mib``.
         bound: The worst value that keeps the limit, in the figure's unit.
     """
 
@@ -33,9 +34,9 @@ class Limit:
         if match is None:
             raise ValueError(f'must read "name <= number" or "name >= number" but got {text!r}. Write "lpips <= 0.05".')
         name, sign, number = match.groups()
-        if name not in figure_names():
-            raise ValueError(f"must name a quality figure but got {name!r}. {nearest(name, figure_names())}")
-        if sign != (right := SIGNS[Figure.parse(name).better]):
+        if name not in bounded_names():
+            raise ValueError(f"must name a figure of quality or cost but got {name!r}. {nearest(name, bounded_names())}")
+        if sign != (right := SIGNS[better(name)]):
             raise ValueError(f'must bound {name} on its worse side but got {text!r}. Write "{name} {right} {number}".')
         try:
             bound = float(number)
@@ -48,7 +49,7 @@ class Limit:
     @property
     def upper(self) -> bool:
         """Whether larger values break it."""
-        return Figure.parse(self.name).better == "lower"
+        return better(self.name) == "lower"
 
     def excess(self, value: float) -> float:
         """Returns by how much a value is beyond the bound; 0 or less if it keeps the limit."""

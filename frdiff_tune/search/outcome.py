@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.measure import REASONS, Failure, Interval, Reason, Result, figure_names
 from frdiff_tune.runtime import Capture
+from frdiff_tune.search.cost_figure import COSTS, cache_mib
 
 SEARCHED = "searched"
 """The family of what the sampler proposed."""
@@ -57,7 +58,8 @@ class TrialOutcome:
 
     def figure(self, name: str) -> Interval:
         """Returns a figure by the name that an objective or a limit gives it."""
-        return self.latency_ms if name == "latency_ms" else self.figures[name]
+        costs = {"latency_ms": self.latency_ms, "speedup": self.speedup, "cache_mib": cache_mib(self.cache_bytes)}
+        return costs[name] if name in COSTS else self.figures[name]
 
     @classmethod
     def read(cls, trial: FrozenTrial) -> Self:

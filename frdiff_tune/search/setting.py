@@ -24,6 +24,7 @@ from frdiff_tune.measure import (
 )
 from frdiff_tune.policy import Latency, Machine, Policy
 from frdiff_tune.runtime import Capture, Recording, Trajectory, load_pipeline
+from frdiff_tune.search.cost_figure import COSTS
 from frdiff_tune.search.ledger import Place
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.study import Study
@@ -187,7 +188,8 @@ def measuring(study: Study) -> dict[str, Any]:
 
 def searched_metrics(study: Study) -> tuple[str, ...]:
     """Returns the metrics that every trial is measured with: LPIPS, and those that the study's limits name."""
-    return tuple(dict.fromkeys(("lpips", *(Figure.parse(limit.name).metric for limit in study.limits))))
+    bounded = (limit.name for limit in study.limits if limit.name not in COSTS)
+    return tuple(dict.fromkeys(("lpips", *(Figure.parse(name).metric for name in bounded))))
 
 
 def precision(study: Study) -> dict[str, Any]:

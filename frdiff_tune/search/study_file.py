@@ -129,7 +129,8 @@ class SearchSection(Section):
         objectives: What is made small.
         race: Chance, at most, that a trial is stopped early which nothing on the front beats; 0 stops none. A trial is stopped
             between blocks of cases when another one is no slower and surely closer to the reference on the same cases.
-        limits: Bounds on quality figures, as ``lpips <= 0.05`` or ``psnr >= 30``.
+        limits: Bounds on figures of quality or cost, as ``lpips <= 0.05``, ``psnr >= 30``, ``speedup >= 1.5`` or
+            ``cache_mib <= 500``.
         sampler: Optuna's sampler.
         seed: Of the sampler.
         trials: Trials of the whole study.

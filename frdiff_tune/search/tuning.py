@@ -15,6 +15,7 @@ from frdiff_tune.measure import Failure, Interval, Measurement, Result, cases_di
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import setting, storage
+from frdiff_tune.search.cost_figure import of_trial
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import (
     TrialFailure,
@@ -277,7 +278,7 @@ class Run:
     def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
         self._keep(trial, figures)
         for limit in self.study.limits:
-            trial.set_constraint(str(limit), limit.excess(figures[limit.name][0]))
+            trial.set_constraint(str(limit), limit.excess(of_trial(limit.name, figures).value))
         self.optuna_study.tell(trial, [figures[name][0] for name in self.study.file.search.objectives])
 
     def _summary(self, known: list[Measurement]) -> Result:

@@ -54,6 +54,19 @@ def test_what_the_front_surely_beats_is_stopped_and_changes_no_front(tmp_path: P
     assert [point.trial.digest for point in front(patient).best] == [point.trial.digest for point in found.best]
 
 
+def test_costs_may_be_limits(tmp_path: Path, pipe: Any) -> None:
+    limits = ("speedup >= 2", "latency_ms <= 60", "cache_mib <= 0.0015")
+    study = study_at(tmp_path, "demo-dit", trials=8, limits=limits, sampler="random")
+    evaluator = Recorded(search_cases(study, pipe))
+    list(tune(study, pipe=pipe, evaluator=evaluator))
+    for trial, point in zip(optuna_study(study).trials, front(study).points, strict=True):
+        ms, stored = point.trial.latency_ms.value, 1000 * len(point.policy.masks)
+        excess = {"speedup >= 2": 2 - 105 / ms, "latency_ms <= 60": ms - 60, "cache_mib <= 0.0015": stored / 2**20 - 0.0015}
+        assert trial.constraints == pytest.approx(excess)
+        assert point.within_limits == all(each <= 0 for each in excess.values())
+    assert len({point.within_limits for point in front(study).points}) == 2
+
+
 def test_a_race_may_be_changed_when_a_study_goes_on(tmp_path: Path, pipe: Any) -> None:
     assert racing(tmp_path, 0.0).definition == racing(tmp_path, 0.05).definition
 

@@ -66,7 +66,7 @@ def test_studies_of_pictures_search_and_hold_out_other_pictures(name: str) -> No
         ('"lpips"]', '"fid"]', "must name metrics that are known but got 'fid'. Choose one of latency_ms, lpips"),
         ('["latency_ms", "lpips"]', '["lpips"]', r"must be \['latency_ms', 'lpips'\] but got \['lpips'\]"),
         ('"lpips <= 0.05"', '"lpips < 0.05"', r'`search.limits` must read "name <= number" or "name >= number" but got'),
-        ('"lpips <= 0.05"', '"sim >= 0.5"', r"must name a quality figure but got 'sim'. Did you mean 'ssim'\?"),
+        ('"lpips <= 0.05"', '"sim >= 0.5"', r"must name a figure of quality or cost but got 'sim'. Did you mean 'ssim'\?"),
             ('"lpips <= 0.05"', '"psnr <= 30"', r'must bound psnr on its worse side .* Write "psnr >= 30"'),
         ('"lpips <= 0.05"', '"flips <= 1e999"', "must be a number from 0 on but got 1e999"),
         ('sampler = "auto"', 'sampler = "tpee"', r"must name a sampler but got 'tpee'. Did you mean 'tpe'\?"),

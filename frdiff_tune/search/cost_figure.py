@@ -1,0 +1,62 @@
+"""What a policy costs, as figures that a study may bound: time, speed-up, stored bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from frdiff_tune.measure import Figure, Interval, figure_names
+from frdiff_tune.policy import Measured
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class CostFigure:
+    """A figure of cost.
+
+    Arguments:
+        unit: Its unit.
+        better: Which values are better.
+    """
+
+    unit: str
+    better: Literal["lower", "higher"]
+
+
+COSTS: dict[str, CostFigure] = {
+    "latency_ms": CostFigure("ms", "lower"),
+    "speedup": CostFigure("x", "higher"),
+    "cache_mib": CostFigure("MiB", "lower"),
+}
+
+
+def bounded_names() -> tuple[str, ...]:
+    """Returns the names of all figures that may be bounded: those of quality, and those of cost."""
+    return (*figure_names(), *COSTS)
+
+
+def better(name: str) -> Literal["lower", "higher"]:
+    """Returns which values of a figure are better."""
+    return COSTS[name].better if name in COSTS else Figure.parse(name).better
+
+
+def of_trial(name: str, kept: Mapping[str, Any]) -> Interval:
+    """Returns a figure from what a trial keeps."""
+    if name == "cache_mib":
+        return cache_mib(kept["cache_bytes"])
+    return Interval(*kept[name])
+
+
+def of_measured(measured: Measured) -> dict[str, Interval]:
+    """Returns the figures of cost that a policy file states."""
+    time = measured.latency
+    return {
+        "latency_ms": Interval(time.median_ms, time.low_ms, time.high_ms),
+        "speedup": Interval(measured.speedup, measured.speedup_low, measured.speedup_high),
+        "cache_mib": cache_mib(measured.cache_bytes),
+    }
+
+
+def cache_mib(stored: int) -> Interval:
+    """Returns stored bytes in MiB; they are counted, so the interval has no width."""
+    return Interval(stored / MIB, stored / MIB, stored / MIB)
