@@ -64,7 +64,8 @@ def test_a_limit_that_held_out_cases_break_writes_no_file_unless_forced(measured
     written = Policy.load(path).measured
     assert written is not None and written.within_limits is False
     limits = ("speedup >= 1000", "speedup >= 0.001", "cache_mib <= 1e6", "latency_ms <= 1e-6")
-    strict = replace(study, file=study.file.model_copy(update={"search": study.file.search.model_copy(update={"limits": limits})}))
+    search = study.file.search.model_copy(update={"limits": limits})
+    strict = replace(study, file=study.file.model_copy(update={"search": search}))
     broken = broken_limits(strict, Pick(), written)
     assert [line.split()[0] for line in broken] == ["`speedup`", "`latency_ms`"] and "lower end" in broken[0]
     kept = export_policy(study, Pick(trial=worst.trial.number, max_lpips=1.0), path, pipe=pipe).policy.measured
