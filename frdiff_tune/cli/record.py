@@ -26,7 +26,8 @@ Python replays the file with `frdiff_tune.search.TableEvaluator`.
 
     [dim]Example:[/dim]  frdiff-tune record my-study.toml --policies 500 -o table.json.gz
     """
-    from frdiff_tune.cli.console import finish, results
+    from frdiff_tune.cli.app import INTERRUPTED
+    from frdiff_tune.cli.console import errors, finish, results
     from frdiff_tune.search import Recorder, Table, load_study
 
     begun = Table.load(output) if output.exists() else None
@@ -35,6 +36,10 @@ Python replays the file with `frdiff_tune.search.TableEvaluator`.
         finish("drawing pictures", recorder.pictures())
         if times:
             finish("timing", recorder.times())
+    except KeyboardInterrupt:
+        again = f"Stopped. What is measured is kept; go on with: frdiff-tune record {study} -o {output}"
+        errors().print(again, style="yellow", soft_wrap=True, markup=False)
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         table = recorder.table()
         if table.rows:
