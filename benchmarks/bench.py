@@ -13,7 +13,6 @@ from frdiff_tune.measure import (
     Drawn,
     Lpips,
     blocks,
-    call_arguments,
     cases_digest,
     draw,
     pipe_device,
@@ -22,6 +21,7 @@ from frdiff_tune.measure import (
 )
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.references import references
+from frdiff_tune.measure.timing import arguments_of
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import full_policy
 from frdiff_tune.search.setting import cache_folder, measuring
@@ -72,6 +72,7 @@ class CaseBench:
         self.pipe, self.steps = pipe, int(settings["steps"])
         self.call, self.batch = dict(settings["call"]), int(settings["batch"])
         self.cases = cases
+        self._arguments = arguments_of(self.cases, self.call, self.batch)
         self.bench = Bench(pipe)
         self.device = pipe_device(pipe)
         self.lpips = Lpips(self.device)
@@ -140,10 +141,6 @@ class CaseBench:
         pairs = list(time_interleaved(self.anchor, self.anchor, self._arguments, range(5), self.device))
         found = median([pair.first.total_ms for pair in pairs] + [pair.second.total_ms for pair in pairs[1:]])
         return self._keep("anchor_ms", [found])[0]
-
-    def _arguments(self, i: int) -> dict[str, Any]:
-        chosen = [self.cases[(i * self.batch + j) % len(self.cases)] for j in range(self.batch)]
-        return {**self.call, **call_arguments(chosen)}
 
     def close(self) -> None:
         """Restores the pipeline."""

@@ -4,7 +4,8 @@
 
 Sets of four sizes: found in full runs of eight search cases, for three ways to weigh early errors, beside ramps with short last
 gaps and evenly spread ones. Each with linear forecasts of several strengths, and with weights that were fitted to the same
-eight runs, all the way or a part of it. LPIPS is of sixteen other search cases; held-out pictures stay unseen.
+eight runs, all the way or a part of it. LPIPS is of sixteen other search cases; held-out pictures stay unseen. Beside it
+stands the error of the jumps that those eight runs predict, and in the head how well it puts the policies in order.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,8 @@ from itertools import product
 from statistics import fmean, median
 from typing import Any
 
+from scipy.stats import spearmanr
+
 from benchmarks.bench import CaseBench
 from benchmarks.keyframe_sets import even
 from benchmarks.record import heading, run, shown
@@ -20,6 +23,7 @@ from frdiff_tune.measure import trajectory
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Trajectory, keyframe_policy
 from frdiff_tune.search.dynamic import best_sets, segment_costs
+from frdiff_tune.search.jump_error import jump_error
 from frdiff_tune.search.score_fit import fitted_weights, with_fit
 from frdiff_tune.search.setting import FOLLOWED, cache_folder, open_pipeline, search_cases
 from frdiff_tune.search.starting import ramp
@@ -46,7 +50,14 @@ def measure(study: Study) -> dict[str, Any]:
     )
     with closing(CaseBench(study, pipe, cases[FOLLOWED : FOLLOWED + CASES])) as bench:
         rows = list(shown(_rows(bench, seen)))
-    return {**heading(study, pipe, f"python -m benchmarks.found {study.name}", CASES), "rows": rows}
+    head = heading(study, pipe, f"python -m benchmarks.found {study.name}", CASES)
+    return {**head, "rank_correlation": _order(rows), "rows": rows}
+
+
+def _order(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Returns Spearman's rank correlation of the predicted error with the median LPIPS, over all policies."""
+    medians = [row["lpips_median"] for row in rows]
+    return {str(early): float(spearmanr([row["predicted"][str(early)] for row in rows], medians).statistic) for early in EARLY}
 
 
 def _rows(bench: CaseBench, seen: Trajectory) -> Iterator[dict[str, Any]]:
@@ -59,8 +70,10 @@ def _rows(bench: CaseBench, seen: Trajectory) -> Iterator[dict[str, Any]]:
             fits = {window: fitted_weights(gram, keyframes, window) for window in WINDOWS}
             for forecast, policy in _forecasts(bench.pipe, T, keyframes, fits):
                 lpips = bench.distances(policy)
+                errors = {str(early): jump_error(policy, seen, seen.times, early) for early in EARLY}
                 row = {"size": size, "set": name, "keyframes": list(keyframes), **forecast}
-                yield {**row, "lpips_mean": fmean(lpips), "lpips_median": median(lpips), "lpips_worst": max(lpips)}
+                seen_in_pictures = {"lpips_mean": fmean(lpips), "lpips_median": median(lpips), "lpips_worst": max(lpips)}
+                yield {**row, **seen_in_pictures, "predicted": errors}
 
 
 def _forecasts(

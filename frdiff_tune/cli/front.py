@@ -33,7 +33,8 @@ def front(
     points, reference_ms = points_of(everything), everything.reference.median_ms
     drawn = draw_front(loaded, everything, figure, Policy.load(policy) if policy else None) if figure else None
     if as_json:
-        print_json(front_json(points, reference_ms, everything.failures) | ({"figure": str(drawn)} if drawn else {}))
+        shown = front_json(points, reference_ms, everything.failures, everything.stopped)
+        print_json(shown | ({"figure": str(drawn)} if drawn else {}))
         return
     console = results()
     console.print(front_table(points, reference_ms, words=roomy(console)))

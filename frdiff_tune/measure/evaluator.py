@@ -9,15 +9,16 @@ import torch
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.bench import Bench, Contender
-from frdiff_tune.measure.case import Case, blocks, call_arguments, shuffled
+from frdiff_tune.measure.case import Case, blocks, shuffled
 from frdiff_tune.measure.drawn import Drawn, check_black, draw
-from frdiff_tune.measure.failure import Failure, failure_of, recover
+from frdiff_tune.measure.failure import Failure, tried
 from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.latency import Pair, latency_of, paired_ratio, time_interleaved, warm_up
 from frdiff_tune.measure.measurement import Measurement
 from frdiff_tune.measure.metrics import Paired, load_paired
 from frdiff_tune.measure.picture import checked_call, picture_size
 from frdiff_tune.measure.references import references
+from frdiff_tune.measure.timing import arguments_of
 from frdiff_tune.measure.walk import Walk
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
@@ -174,20 +175,12 @@ class Evaluator:
 
     def _tried(self, candidate: Contender, b: int, settle: bool) -> Measurement | Failure:
         """Returns what a block gives; after a failure the pipeline is as a new process would find it."""
-        try:
-            if settle:
-                self._settled(candidate, b)
-            return self._measured(candidate, b)
-        except Exception as error:
-            found = failure_of(error, b)
-            if found is None:
-                raise
-        self._bench.close()  # out of the handler, whose frames hold the broken-off call's tensors
-        recover(self.pipe)
-        return found
+        return tried(self.pipe, self._bench.close, b, lambda: self._measured(candidate, b, settle))
 
-    def _measured(self, candidate: Contender, b: int) -> Measurement:
+    def _measured(self, candidate: Contender, b: int, settle: bool) -> Measurement:
         assert self._metrics is not None and candidate.policy is not None
+        if settle:
+            self._settled(candidate, b)
         block = self.blocks[b]
         drawn = draw(candidate, block, self.call)
         check_black(drawn, self._pictures[b], block)
@@ -213,9 +206,7 @@ class Evaluator:
 
     def _timed_arguments(self, b: int, i: int) -> dict[str, Any]:
         """Returns the arguments of timed call i: the user's batch of the block's cases, in turn."""
-        block = self.blocks[b]
-        cases = [block[(i * self.batch + j) % len(block)] for j in range(self.batch)]
-        return {**self.call, **call_arguments(cases)}
+        return arguments_of(self.blocks[b], self.call, self.batch)(i)
 
     def _indices(self, b: int) -> list[int]:
         """Returns which of the timed calls belong to block b: all are spread evenly, the first to block 0."""

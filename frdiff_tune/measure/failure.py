@@ -1,8 +1,9 @@
 """Failures: candidates that cannot be had, which is a result of the measurement like any other."""
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -16,6 +17,7 @@ REASONS: dict[Reason, str] = {
     "black": "a black picture where the reference has none",
     "raised": "raised an error",
 }
+Measured = TypeVar("Measured")
 LINES = 400  # characters of a message
 
 
@@ -50,6 +52,26 @@ def failure_of(error: Exception, block: int) -> Failure | None:
         return None
     text = f"{type(error).__name__}: {error}"[:LINES]
     return Failure("out_of_memory" if _is_memory(error) else "raised", text, block)
+
+
+def tried(pipe: Any, close: Callable[[], None], block: int, measure: Callable[[], Measured]) -> Measured | Failure:  # noqa: ANN401
+    """Returns what a measurement gives, or the failure that it ends in; then the pipeline is as a new process would find it.
+
+    Arguments:
+        pipe: The pipeline.
+        close: Takes the candidate's policy off.
+        block: Number of the block of cases.
+        measure: Measures it.
+    """
+    try:
+        return measure()
+    except Exception as error:
+        found = failure_of(error, block)
+        if found is None:
+            raise
+    close()  # out of the handler, whose frames hold the broken-off call's tensors
+    recover(pipe)
+    return found
 
 
 def _is_memory(error: Exception) -> bool:

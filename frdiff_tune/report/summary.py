@@ -133,12 +133,18 @@ def next_commands(study: str) -> Iterator[tuple[str, str]]:
     yield f"frdiff-tune tune {study} --trials 200", "search on"
 
 
-def front_json(points: Sequence[Point], reference_ms: float, failures: Sequence[TrialFailure] = ()) -> dict[str, Any]:
+def front_json(
+    points: Sequence[Point],
+    reference_ms: float,
+    failures: Sequence[TrialFailure] = (),
+    stopped: Sequence[TrialStopped] = (),
+) -> dict[str, Any]:
     """Returns the front under keys that name their units."""
     return {
         "reference_latency_ms": reference_ms,
         "measured": len(points),
         "infeasible": [{"trial": each.number, "reason": each.reason, "message": each.message} for each in failures],
+        "stopped": [{"trial": each.number, "beaten_by": each.beaten_by, "pictures": each.count} for each in stopped],
         "front": [
             {
                 "trial": point.number,

@@ -136,14 +136,28 @@ class Records:
         Raises:
             MismatchError: If no run was whole.
         """
-        if not self.recorder.sums:
-            raise MismatchError(
-                f"`recording` must hold a run of {len(self.times)} steps but holds none. Call the pipeline within "
-                f"`with record(...)`, to its end."
-            )
+        check_whole(bool(self.recorder.sums), "recording", len(self.times), "record")
         T = len(self.times)
         sums = {name: total for name, total in self.recorder.sums.items() if total.trace() > 0}
         return Recording(self.times, {name: total * (T / total.trace()) for name, total in sums.items()})
+
+
+def check_whole(any_whole: bool, what: str, T: int, how: str) -> None:
+    """Checks that a run was recorded to its end.
+
+    Arguments:
+        any_whole: Whether one was.
+        what: What the runs are for, as ``recording``.
+        T: Steps of a run.
+        how: The function that records.
+
+    Raises:
+        MismatchError: If none was.
+    """
+    if not any_whole:
+        raise MismatchError(
+            f"`{what}` must hold a run of {T} steps but holds none. Call the pipeline within `with {how}(...)`, to its end."
+        )
 
 
 def weights_between(known: Sequence[float], wanted: Sequence[float]) -> "Gram":

@@ -1,8 +1,8 @@
 """The state of one run of the pipeline: where it stands, and the tensors that it keeps."""
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.policy import Policy, StepPlan
@@ -11,6 +11,8 @@ from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.runtime.features import Features, Opening
 from frdiff_tune.runtime.keeping import PLAIN, REUSE, STORE
 from frdiff_tune.runtime.owner import Owner, present
+from frdiff_tune.runtime.scores import Scores
+from frdiff_tune.runtime.storage import bytes_of
 from frdiff_tune.runtime.trace import StepTrace, Trace
 from frdiff_tune.runtime.variable import Level, noise_levels
 
@@ -33,7 +35,7 @@ class Run:
         half: While only the conditional half of the batch is computed: whether it is the first one.
         forced: Whether the current call runs in full against the policy.
         levels: Noise level of each step that is walked; known from the first network call on.
-        scores: Pass -> (step, score) of the last keyframes, newest first.
+        scores: Scores of the last keyframes of each pass.
         deltas: ("batch" or "pass", pass) -> unconditional minus conditional score, of the halves of a batch or of two passes.
         passes: Pass -> score of the network at the present step, of passes that may be the conditional one of a pair.
         signatures: Pass -> step, and denoiser, shape, dtype and device of the sample, when it last ran.
@@ -57,7 +59,7 @@ class Run:
     half: bool | None = None
     forced: bool = False
     levels: tuple[Level, ...] = ()
-    scores: "dict[str, deque[tuple[int, Tensor]]]" = field(default_factory=dict)
+    scores: Scores = field(default_factory=Scores)
     deltas: dict[tuple[str, str], "Tensor"] = field(default_factory=dict)
     passes: dict[str, "Tensor"] = field(default_factory=dict)
     signatures: dict[str, tuple[int, Signature]] = field(default_factory=dict)
@@ -73,7 +75,6 @@ class Run:
     rows: int = 1
     _plan: tuple[StepPlan, ...] = ()
     _group_of: dict[str, str] = field(default_factory=dict)
-    _history: int = 0
     _most_bytes: int = 0
     _calls: int = 0
     _computed: set[str] = field(default_factory=set)
@@ -91,7 +92,7 @@ class Run:
         self.features.load(policy, self._plan)
         self.rows = len({step.reuses for step in self._plan if step.calls} | {frozenset()})
         self._group_of = {site: name for name, sites in policy.groups.items() for site in sites}
-        self._history = max((len(step.weights) for step in self._plan), default=0)
+        self.scores.load(max((len(step.weights) for step in self._plan), default=0))
 
     def reset(self) -> None:
         """Ends any run and frees all stored tensors; the trace stays."""
@@ -277,22 +278,16 @@ class Run:
             score: In the policy's variable, with shape (batch, channels, ...).
             x: The network's input, with shape (batch, channels, ...), for runs that record it.
         """
-        scores = self.scores.setdefault(self.key, deque(maxlen=self._history))
-        if self.step.keyframe or not scores:
-            scores.appendleft((self.step.t, score))
+        self.scores.push(self.key, self.step.t, score, self.step.keyframe)
 
     def can_jump(self) -> bool:
         """Whether the scores that the present step weighs are all stored."""
-        weights = self.step.weights
-        times = [t for t, _ in self.scores.get(self.key, ())][: len(weights)]
-        if len(weights) <= 1:
-            return len(times) == len(weights)
         keyframes = [step.t for step in self._plan[: self.step.t] if step.keyframe]
-        return times == keyframes[: -len(weights) - 1 : -1]
+        return self.scores.ready(self.key, keyframes, len(self.step.weights))
 
     def forget_pass(self) -> None:
         """Drops all that the present pass stored: its shape has changed, or it did not run at the step before."""
-        self.scores.pop(self.key, None)
+        self.scores.forget(self.key)
         self.paired.pop(self.key, None)
         for kind in ("batch", "pass"):
             self.deltas.pop((kind, self.key), None)
@@ -301,11 +296,4 @@ class Run:
     @property
     def stored_bytes(self) -> int:
         """Bytes of the memory that stored tensors hold now, shared memory once."""
-        memory = [tensor.untyped_storage() for tensor in self._tensors()]
-        return sum({part.data_ptr(): part.nbytes() for part in memory}.values())
-
-    def _tensors(self) -> Iterator["Tensor"]:
-        yield from self.features.tensors()
-        yield from (score for scores in self.scores.values() for _, score in scores)
-        yield from self.deltas.values()
-        yield from self.passes.values()
+        return bytes_of(chain(self.features.tensors(), self.scores.tensors(), self.deltas.values(), self.passes.values()))

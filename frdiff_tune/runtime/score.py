@@ -135,7 +135,7 @@ class ScorePatch:
     def _jump(self, x: "Tensor") -> "Tensor":
         """Returns the jump score for input ``x``, as a network output."""
         run, step = self.run, self.run.step
-        scores = [score for _, score in run.scores[run.key]]
+        scores = run.scores[run.key]
         if step.weights == (1.0,):
             z = scores[0]
         else:

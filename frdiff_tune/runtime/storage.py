@@ -1,5 +1,6 @@
 """How features are kept between the steps of a run: in which precision, on which device, and for how long."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -97,6 +98,12 @@ def unpacked(tree: Any) -> Any:  # noqa: ANN401
     if isinstance(tree, (tuple, list)):
         return type(tree)(unpacked(part) for part in tree)
     return tree
+
+
+def bytes_of(tensors: "Iterable[Tensor]") -> int:
+    """Returns the bytes of the memory that tensors hold, shared memory once."""
+    memory = [tensor.untyped_storage() for tensor in tensors]
+    return sum({part.data_ptr(): part.nbytes() for part in memory}.values())
 
 
 def make_storage(dtype: Any, device: Any, keep_alive: bool) -> Storage:  # noqa: ANN401

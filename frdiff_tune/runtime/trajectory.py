@@ -24,7 +24,7 @@ from frdiff_tune.runtime.features import Features
 from frdiff_tune.runtime.guidance import conditional_of
 from frdiff_tune.runtime.holder import own_scheduler
 from frdiff_tune.runtime.recorder import places
-from frdiff_tune.runtime.recording import weights_between
+from frdiff_tune.runtime.recording import check_whole, weights_between
 from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.site import find_denoiser
 from frdiff_tune.runtime.solver import timesteps_of
@@ -231,9 +231,5 @@ class TrajectoryRecords:
         Raises:
             MismatchError: If no run was whole.
         """
-        if not self.tracks.grams:
-            raise MismatchError(
-                f"`trajectory` must hold a run of {len(self.times)} steps but holds none. Call the pipeline within "
-                f"`with record_trajectory(...)`, to its end."
-            )
+        check_whole(bool(self.tracks.grams), "trajectory", len(self.times), "record_trajectory")
         return Trajectory(self.times, self.tracks.levels, self.prediction, np.stack(self.tracks.grams))

@@ -1,8 +1,7 @@
 """What a policy costs, as figures that a study may bound: time, speed-up, stored bytes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from frdiff_tune.measure import Figure, Interval, figure_names
 from frdiff_tune.policy import Measured
@@ -38,13 +37,6 @@ def bounded_names() -> tuple[str, ...]:
 def better(name: str) -> Literal["lower", "higher"]:
     """Returns which values of a figure are better."""
     return COSTS[name].better if name in COSTS else Figure.parse(name).better
-
-
-def of_trial(name: str, kept: Mapping[str, Any]) -> Interval:
-    """Returns a figure from what a trial keeps."""
-    if name == "cache_mib":
-        return cache_mib(kept["cache_bytes"])
-    return Interval(*kept[name])
 
 
 def of_measured(measured: Measured) -> dict[str, Interval]:

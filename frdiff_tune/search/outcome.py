@@ -1,55 +1,86 @@
 """One finished trial: what was tried, and what was measured of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.measure import REASONS, Failure, Interval, Reason, Result, figure_names
 from frdiff_tune.runtime import Capture
-from frdiff_tune.search.cost_figure import COSTS, cache_mib
+from frdiff_tune.search.cost_figure import cache_mib
 
 SEARCHED = "searched"
 """The family of what the sampler proposed."""
+KNOWN = "known: "
+"""The families of policies that people use today begin with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrialOutcome:
-    """A finished trial.
+class EndedTrial:
+    """What is known of every trial that has ended.
 
     Arguments:
         number: Of Optuna's trial.
         family: ``known: ...`` and ``starting: ...`` for starting points, else ``searched``.
         digest: The policy's digest.
         nfe: Steps that call the network.
-        latency_ms: Wall time of one call, in milliseconds, with its 95 % interval.
-        speedup: The reference's latency over this one's, with its interval.
-        figures: Quality figures by name, as ``lpips_p90``, each with its interval.
-        count: Pictures compared.
-        cache_bytes: Bytes that a run stored at its most.
         params: The trial's parameters.
         capture: How the network was launched.
-        duplicate_of: Number of an earlier trial with the same policy, whose measurements these are.
+        duplicate_of: Number of an earlier trial with the same policy, which ended in the same way.
     """
 
     number: int
     family: str
     digest: str
     nfe: int
+    params: Mapping[str, Any] = field(kw_only=True)
+    capture: Capture = field(default="eager", kw_only=True)
+    duplicate_of: int | None = field(default=None, kw_only=True)
+
+    @property
+    def known(self) -> bool:
+        """Whether it is a policy that people use today, not one of ours."""
+        return self.family.startswith(KNOWN)
+
+    @classmethod
+    def read(cls, trial: FrozenTrial) -> Self:
+        """Returns what an ended trial was, from its attributes."""
+        kept = trial.user_attrs
+        return cls(
+            number=trial.number,
+            family=kept.get("family", SEARCHED),
+            digest=kept["digest"],
+            nfe=kept["nfe"],
+            params=trial.params,
+            capture=what(trial)[1],
+            duplicate_of=kept.get("duplicate_of"),
+            **cls._more(kept),
+        )
+
+    @classmethod
+    def _more(cls, kept: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the fields that only this way to end has."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome(EndedTrial):
+    """A finished trial.
+
+    Arguments:
+        latency_ms: Wall time of one call, in milliseconds, with its 95 % interval.
+        speedup: The reference's latency over this one's, with its interval.
+        figures: Quality figures by name, as ``lpips_p90``, each with its interval.
+        count: Pictures compared.
+        cache_bytes: Bytes that a run stored at its most.
+    """
+
     latency_ms: Interval
     speedup: Interval
     figures: Mapping[str, Interval]
     count: int
     cache_bytes: int
-    params: Mapping[str, Any]
-    capture: Capture = "eager"
-    duplicate_of: int | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether it is a policy that people use today, not one of ours."""
-        return self.family.startswith("known: ")
 
     @property
     def lpips(self) -> Interval:
@@ -59,121 +90,59 @@ class TrialOutcome:
     def figure(self, name: str) -> Interval:
         """Returns a figure by the name that an objective or a limit gives it."""
         costs = {"latency_ms": self.latency_ms, "speedup": self.speedup, "cache_mib": cache_mib(self.cache_bytes)}
-        return costs[name] if name in COSTS else self.figures[name]
+        return costs[name] if name in costs else self.figures[name]
 
     @classmethod
-    def read(cls, trial: FrozenTrial) -> Self:
-        """Returns the outcome of a finished trial, from its attributes."""
-        kept = trial.user_attrs
-        return cls(
-            number=trial.number,
-            latency_ms=Interval(*kept["latency_ms"]),
-            speedup=Interval(*kept["speedup"]),
-            figures={name: Interval(*kept[name]) for name in figure_names() if name in kept},
-            family=kept.get("family", SEARCHED),
-            digest=kept["digest"],
-            nfe=kept["nfe"],
-            count=kept["count"],
-            cache_bytes=kept["cache_bytes"],
-            params=trial.params,
-            capture=what(trial)[1],
-            duplicate_of=kept.get("duplicate_of"),
-        )
+    def _more(cls, kept: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "latency_ms": Interval(*kept["latency_ms"]),
+            "speedup": Interval(*kept["speedup"]),
+            "figures": {name: Interval(*kept[name]) for name in figure_names() if name in kept},
+            "count": kept["count"],
+            "cache_bytes": kept["cache_bytes"],
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class TrialFailure:
+class TrialFailure(EndedTrial):
     """A trial whose policy could not be measured to its end: infeasible, and counted in the budget.
 
     Arguments:
-        number: Of Optuna's trial.
-        family: As a ``TrialOutcome``'s.
-        digest: The policy's digest.
-        nfe: Steps that call the network.
         reason: ``out_of_memory``, ``not_finite``, ``black`` or ``raised``.
         message: What was said.
-        params: The trial's parameters.
-        capture: How the network was launched.
-        duplicate_of: Number of an earlier trial with the same policy, which failed in this way.
     """
 
-    number: int
-    family: str
-    digest: str
-    nfe: int
     reason: Reason
     message: str
-    params: Mapping[str, Any]
-    capture: Capture = "eager"
-    duplicate_of: int | None = None
 
     def __str__(self) -> str:
         return f"{REASONS[self.reason]} ({self.message})"
 
     @classmethod
-    def read(cls, trial: FrozenTrial) -> Self:
-        """Returns the failure of a failed trial, from its attributes."""
-        kept = trial.user_attrs
-        return cls(
-            number=trial.number,
-            family=kept.get("family", SEARCHED),
-            digest=kept["digest"],
-            nfe=kept["nfe"],
-            reason=kept["reason"],
-            message=kept["failure"],
-            params=trial.params,
-            capture=what(trial)[1],
-            duplicate_of=kept.get("duplicate_of"),
-        )
+    def _more(cls, kept: Mapping[str, Any]) -> dict[str, Any]:
+        return {"reason": kept["reason"], "message": kept["failure"]}
 
 
 @dataclass(frozen=True, slots=True)
-class TrialStopped:
+class TrialStopped(EndedTrial):
     """A trial that was stopped before all cases were drawn: another policy surely beats it. It counts in the budget.
 
     Arguments:
-        number: Of Optuna's trial.
-        family: As a ``TrialOutcome``'s.
-        digest: The policy's digest.
-        nfe: Steps that call the network.
         beaten_by: Number of the trial that is no slower and surely closer to the reference.
         count: Pictures that were compared.
         of: Pictures that a whole measurement compares.
-        params: The trial's parameters.
-        capture: How the network was launched.
-        duplicate_of: Number of an earlier trial with the same policy.
     """
 
-    number: int
-    family: str
-    digest: str
-    nfe: int
     beaten_by: int
     count: int
     of: int
-    params: Mapping[str, Any]
-    capture: Capture = "eager"
-    duplicate_of: int | None = None
 
     def __str__(self) -> str:
         return f"stopped after {self.count} of {self.of} pictures, trial {self.beaten_by} is no slower and surely closer"
 
     @classmethod
-    def read(cls, trial: FrozenTrial) -> Self:
-        """Returns what a stopped trial was, from its attributes."""
-        kept = trial.user_attrs
-        return cls(
-            number=trial.number,
-            family=kept.get("family", SEARCHED),
-            digest=kept["digest"],
-            nfe=kept["nfe"],
-            beaten_by=kept["beaten_by"],
-            count=kept["count"],
-            of=kept["of"],
-            params=trial.params,
-            capture=what(trial)[1],
-            duplicate_of=kept.get("duplicate_of"),
-        )
+    def _more(cls, kept: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: kept[name] for name in ("beaten_by", "count", "of")}
 
 
 def infeasible(trial: FrozenTrial) -> bool:
@@ -219,6 +188,7 @@ def attributes(result: Result, digest: str, capture: Capture, reference_ms: floa
     figures = {
         "latency_ms": time,
         "speedup": Interval(reference_ms / time.value, reference_ms / time.high, reference_ms / time.low),
+        "cache_mib": cache_mib(result.cache_bytes),
         **result.figures,
     }
     plain = {"digest": digest, "capture": capture, "nfe": result.nfe, "count": result.count, "cache_bytes": result.cache_bytes}

@@ -16,7 +16,6 @@ from frdiff_tune.measure import (
     Measurement,
     Paired,
     blocks,
-    call_arguments,
     check_black,
     digest_of,
     draw,
@@ -30,7 +29,8 @@ from frdiff_tune.measure import (
     warm_up,
 )
 from frdiff_tune.measure.bench import Bench, Contender
-from frdiff_tune.measure.failure import failure_of, recover
+from frdiff_tune.measure.failure import tried
+from frdiff_tune.measure.timing import arguments_of
 from frdiff_tune.policy import Machine, Policy
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.designed import Designed, designed, whole
@@ -83,6 +83,8 @@ class Recorder:
             raise StudyError("`policies` must be given for a space that cannot be enumerated but is not. Use `--policies 500`.")
         self.cases, self.whole = shuffled(cases), policies is None
         self.designed: tuple[Designed, ...] = tuple(designed(space, policies))
+        call = study.file.call
+        self._arguments = arguments_of(self.cases, call.arguments, call.batch)
         self.ledger = Ledger(storage.open_storage(study.file.search.storage).engine)
         self._walk = setting.walk_of(study, self.pipe, cases)
         place = setting.place_of(study, self.pipe, cases)
@@ -194,19 +196,16 @@ class Recorder:
         self, contender: Contender, cases: Sequence[Case], wanted: Drawn, metric: Paired, b: int
     ) -> Measurement | Failure:
         """Returns the LPIPS of a block of pictures, or why there are none."""
-        assert contender.policy is not None
-        try:
+        policy = contender.policy
+        assert policy is not None
+
+        def measured() -> Measurement:
             drawn = draw(contender, cases, self.study.file.call.arguments)
             check_black(drawn, wanted, cases)
             values = {"lpips": metric(drawn, wanted)}
-            return Measurement(tuple(case.digest for case in cases), values, (), (), (), 0, contender.policy.nfe)
-        except Exception as error:
-            found = failure_of(error, b)
-            if found is None:
-                raise
-        contender.bench.close()  # out of the handler, whose frames hold the broken-off call's tensors
-        recover(self.pipe)
-        return found
+            return Measurement(tuple(case.digest for case in cases), values, (), (), (), 0, policy.nfe)
+
+        return tried(self.pipe, contender.bench.close, b, measured)
 
     def _time(self, contender: Contender, anchor: Contender, name: str, pairs: int) -> None:
         if 0 in self.ledger.blocks(name, self._times):
@@ -221,12 +220,6 @@ class Recorder:
         nfe = contender.policy.nfe if contender.policy else 0
         most = max(run.cache_bytes for run in first)
         self.ledger.enter(name, self._times, 0, Measurement((), {}, totals, anchors, loops, most, nfe))
-
-    def _arguments(self, i: int) -> dict[str, Any]:
-        """Returns the arguments of timed call i: the user's batch of the cases, in turn."""
-        call = self.study.file.call
-        cases = [self.cases[(i * call.batch + j) % len(self.cases)] for j in range(call.batch)]
-        return {**call.arguments, **call_arguments(cases)}
 
 
 def _kind(place: Place, kind: str) -> Place:

@@ -42,28 +42,30 @@ def _filled(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def _on_strength_grid(value: tuple[float, float]) -> tuple[float, float]:
-    for bound in value:
-        if round_strength(bound) != bound:
-            raise ValueError(f"must be a multiple of {STRENGTH_STEP} but got {bound}. Use {round_strength(bound)}.")
-    return value
+def _multiple_of(step: float) -> AfterValidator:
+    """Returns the check that a number, or both of two, are multiples of a step."""
+
+    def check(value: float | tuple[float, float]) -> float | tuple[float, float]:
+        for each in value if isinstance(value, tuple) else (value,):
+            if (near := _nearest_multiple(each, step)) != each:
+                raise ValueError(f"must be a multiple of {step} but got {each}. Use {near or step}.")
+        return value
+
+    return AfterValidator(check)
 
 
-def _on_fit_grid(value: tuple[float, float]) -> tuple[float, float]:
-    for bound in value:
-        if round_fit(bound) != bound:
-            raise ValueError(f"must be a multiple of {FIT_STEP} but got {bound}. Use {round_fit(bound)}.")
-    return value
+def _nearest_multiple(value: float, step: float) -> float:
+    return round(round(value / step) * step, 2) + 0.0
 
 
 def round_fit(value: float) -> float:
     """Returns the multiple of ``FIT_STEP`` nearest to ``value``."""
-    return round(round(value / FIT_STEP) * FIT_STEP, 2) + 0.0
+    return _nearest_multiple(value, FIT_STEP)
 
 
 def round_strength(value: float) -> float:
     """Returns the multiple of ``STRENGTH_STEP`` nearest to ``value``."""
-    return round(round(value / STRENGTH_STEP) * STRENGTH_STEP, 2) + 0.0
+    return _nearest_multiple(value, STRENGTH_STEP)
 
 
 def _even(section: Any, *names: str) -> None:  # noqa: ANN401
@@ -209,10 +211,10 @@ class ForecastSection(Section):
     """
 
     order: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Field(min_length=1)] = (0,)
-    strength: Annotated[tuple[Strength, Strength], AfterValidator(_ordered), AfterValidator(_on_strength_grid)] = (1.0, 1.0)
-    strength_grid: Annotated[float, Field(gt=0, le=2, strict=False)] = STRENGTH_STEP
-    fit: Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered), AfterValidator(_on_fit_grid)] = (0.0, 0.0)
-    fit_grid: Annotated[float, Field(gt=0, le=1, strict=False)] = FIT_STEP
+    strength: Annotated[tuple[Strength, Strength], AfterValidator(_ordered), _multiple_of(STRENGTH_STEP)] = (1.0, 1.0)
+    strength_grid: Annotated[float, Field(gt=0, le=2, strict=False), _multiple_of(STRENGTH_STEP)] = STRENGTH_STEP
+    fit: Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered), _multiple_of(FIT_STEP)] = (0.0, 0.0)
+    fit_grid: Annotated[float, Field(gt=0, le=1, strict=False), _multiple_of(FIT_STEP)] = FIT_STEP
     fit_parts: Literal[1, 3] = 3
     variable: Annotated[tuple[Literal["output", "epsilon", "sample"], ...], AfterValidator(_filled)] = ("output",)
     features: Names = (HOLD,)
@@ -226,20 +228,6 @@ class ForecastSection(Section):
     def fits(self) -> tuple[str, ...]:
         """The parameters that say how far jump scores go towards fitted ones, one per part of the run."""
         return (FIT,) if self.fit_parts == 1 else tuple(f"{FIT}_{third}" for third in ("early", "middle", "late"))
-
-    @field_validator("strength_grid")
-    @classmethod
-    def _whole_strength_steps(cls, value: float) -> float:
-        if round_strength(value) != value:
-            raise ValueError(f"must be a multiple of {STRENGTH_STEP} but got {value}. Use {max(round_strength(value), 0.05)}.")
-        return value
-
-    @field_validator("fit_grid")
-    @classmethod
-    def _whole_fit_steps(cls, value: float) -> float:
-        if round_fit(value) != value:
-            raise ValueError(f"must be a multiple of {FIT_STEP} but got {value}. Use {max(round_fit(value), FIT_STEP)}.")
-        return value
 
     @field_validator("features")
     @classmethod

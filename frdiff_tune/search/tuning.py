@@ -15,9 +15,9 @@ from frdiff_tune.measure import Failure, Interval, Measurement, Result, cases_di
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import setting, storage
-from frdiff_tune.search.cost_figure import of_trial
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import (
+    KNOWN,
     TrialFailure,
     TrialOutcome,
     TrialStopped,
@@ -235,11 +235,12 @@ class Run:
         self._tell(trial, attributes(self._summary(known), digest, capture, self.reference_ms) | _twin(twin))
 
     def _rivals(self, trial: Trial) -> list[Member]:
-        """Returns the front, against which a trial races; nothing where it is a known policy, or none is stopped."""
-        if self.study.file.search.race == 0 or trial.user_attrs.get("family", "").startswith("known: "):
+        """Returns the front within the limits, against which a trial races; nothing where it is known, or none is stopped."""
+        if self.study.file.search.race == 0 or trial.user_attrs.get("family", "").startswith(KNOWN):
             return []
         complete = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        best = non_dominated([TrialOutcome.read(each) for each in distinct(complete)])
+        within = [each for each in distinct(complete) if all(excess <= 0 for excess in each.constraints.values())]
+        best = non_dominated([TrialOutcome.read(each) for each in within])
         return [Member(each.number, each.latency_ms, self._measured(each)) for each in best]
 
     def _measured(self, outcome: TrialOutcome) -> list[Measurement]:
@@ -253,8 +254,7 @@ class Run:
             return None
         latency = self._summary(known).latency_ms
         fastest = min(latency.low, latency.value * (1 - SLACK))
-        blocks = -(-cases.search_count // len(known[0].cases))
-        race = Race(self.study.file.search.race)
+        blocks, race = -(-cases.search_count // len(known[0].cases)), Race(self.study.file.search.race)
         return race.beaten_by(known, Interval(latency.value, fastest, latency.high), rivals, blocks)
 
     def _blocks(self, policy: Policy, place: Place, capture: Capture) -> Iterator[Measurement | Failure]:
@@ -278,7 +278,7 @@ class Run:
     def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
         self._keep(trial, figures)
         for limit in self.study.limits:
-            trial.set_constraint(str(limit), limit.excess(of_trial(limit.name, figures).value))
+            trial.set_constraint(str(limit), limit.excess(figures[limit.name][0]))
         self.optuna_study.tell(trial, [figures[name][0] for name in self.study.file.search.objectives])
 
     def _summary(self, known: list[Measurement]) -> Result:

@@ -20,7 +20,7 @@ POLICY = full_policy(tiny_dit(), 4)
 def outcome(number: int, latency_ms: float, lpips: float, family: str = "searched") -> TrialOutcome:
     exact = Interval(lpips, lpips, lpips)
     time = Interval(latency_ms, latency_ms, latency_ms)
-    return TrialOutcome(number, family, "", 4, time, exact, {"lpips": exact}, 16, 0, {})
+    return TrialOutcome(number, family, "", 4, time, exact, {"lpips": exact}, 16, 0, params={})
 
 
 def shown(*figures: tuple[float, float], limit: float = 1.0) -> Front:

@@ -1,12 +1,15 @@
 """Races within a study: who is stopped early, and that no front changes by it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from frdiff_tune.measure import Failure, Measurement
 from frdiff_tune.policy import Policy
+from frdiff_tune.runtime import Capture
 from frdiff_tune.search import Preparing, Study, TrialOutcome, TrialStopped, front, search_cases, storage, tune
 from frdiff_tune.search.ledger import Ledger
 from tests.search.recorded import Recorded, damage, study_at
@@ -21,9 +24,9 @@ def pipe() -> Any:
     return tiny_dit("v_prediction")
 
 
-def racing(folder: Path, race: float) -> Study:
+def racing(folder: Path, race: float, limits: tuple[str, ...] = ()) -> Study:
     """Returns a study of two blocks of eight cases, which random draws search."""
-    study = study_at(folder, "demo-dit", trials=40, sampler="random", limits=(), race=race)
+    study = study_at(folder, "demo-dit", trials=40, sampler="random", limits=limits, race=race)
     classes = folder / "classes.txt"
     classes.write_text("".join(f"{i % 3}\n" for i in range(16)))
     cases = study.file.cases.model_copy(update={"search": str(classes), "search_count": 16})
@@ -52,6 +55,22 @@ def test_what_the_front_surely_beats_is_stopped_and_changes_no_front(tmp_path: P
     list(tune(patient, pipe=pipe, evaluator=Recorded(search_cases(patient, pipe), size=8)))
     assert not front(patient).stopped and len(front(patient).points) == 40
     assert [point.trial.digest for point in front(patient).best] == [point.trial.digest for point in found.best]
+
+
+def test_who_breaks_a_limit_beats_nobody(tmp_path: Path, pipe: Any) -> None:
+    """Every second policy, by its digest, stores a MiB, which half a MiB forbids."""
+
+    class Storing(Recorded):
+        def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
+            for block in super().__call__(policy, first, capture):
+                assert isinstance(block, Measurement)
+                yield replace(block, cache_bytes=2**20 * (int(policy.digest[0], 16) % 2))
+
+    study = racing(tmp_path, 0.05, limits=("cache_mib <= 0.5",))
+    run = tune(study, pipe=pipe, evaluator=Storing(search_cases(study, pipe), size=8))
+    stopped = [event for event in run if isinstance(event, TrialStopped)]
+    within = {point.trial.number: point.within_limits for point in front(study).points}
+    assert stopped and all(within[each.beaten_by] for each in stopped) and not all(within.values())
 
 
 def test_costs_may_be_limits(tmp_path: Path, pipe: Any) -> None:
