@@ -1,11 +1,12 @@
-"""Designed sets of policies: all of a space where it is small, else what fills it evenly."""
+"""Designed sets of policies: all of a space where it is small, else its starting points and draws from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
+import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from frdiff_tune.policy import Policy
@@ -23,8 +24,7 @@ Designed = tuple[dict[str, Any], Policy]
 def designed(space: Space, count: int | None = None, seed: int = 0) -> Iterator[Designed]:
     """Yields parameters and policies, each policy once.
 
-    A space that can be enumerated comes whole, in shuffled order; of another one its starting points, then those of a scrambled
-    Sobol sequence.
+    A space that can be enumerated comes whole, in shuffled order; of another one its starting points, then uniform draws.
 
     Arguments:
         space: The space on its pipeline.
@@ -70,26 +70,12 @@ def _vectors(space: Space, count: int | None, seed: int) -> Iterator[dict[str, A
             yield dict(zip(names, every[i], strict=True))
         return
     yield from (dict(point.params) for point in starting_points(space))
-    yield from _even(space.distributions, MOST_VECTORS if count is None else ATTEMPTS * count, seed)
+    yield from _drawn(space.distributions, MOST_VECTORS if count is None else ATTEMPTS * count, seed)
 
 
-def _even(distributions: Mapping[str, BaseDistribution], count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Yields points of a scrambled Sobol sequence in a space."""
-    from scipy.stats import qmc
-
-    sequence = qmc.Sobol(len(distributions), seed=seed)
-    for _ in range(-(-count // 1024)):
-        for row in sequence.random(1024):
-            yield {name: _at(each, place) for (name, each), place in zip(distributions.items(), row, strict=True)}
-
-
-def _at(distribution: BaseDistribution, place: float) -> Any:  # noqa: ANN401
-    """Returns the value at a place in [0, 1) of a parameter's range."""
-    values = values_of(distribution)
-    if values is not None and not getattr(distribution, "log", False):
-        return values[int(place * len(values))]
-    assert isinstance(distribution, (IntDistribution, FloatDistribution))
-    low, high = distribution.low, distribution.high
-    if isinstance(distribution, IntDistribution):
-        return min(int(low * ((high + 1) / low) ** place), high)
-    return float(low * (high / low) ** place) if distribution.log else float(low + place * (high - low))
+def _drawn(distributions: dict[str, BaseDistribution], count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yields uniform draws from a space."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line that a study was made is nobody's concern
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    for _ in range(count):
+        yield study.ask(distributions).params

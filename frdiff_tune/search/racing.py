@@ -20,9 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from frdiff_tune.measure import Interval, Measurement
+from frdiff_tune.search.pareto import FLOOR
 
-FLOOR = 1e-5
-"""Values below this are numerical noise and count as this much."""
 FEWEST = 6
 """Pairs with which the test can reject at all: six that agree have p = 1/64."""
 

@@ -33,6 +33,7 @@ from frdiff_tune.measure.failure import tried
 from frdiff_tune.measure.timing import arguments_of
 from frdiff_tune.policy import Machine, Policy
 from frdiff_tune.search import setting, storage
+from frdiff_tune.search.cost import ANCHOR_STEPS
 from frdiff_tune.search.designed import Designed, designed, whole
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.space_file import Params
@@ -41,7 +42,6 @@ from frdiff_tune.search.table import Row, Table
 
 Progress = Generator[tuple[int, int], None, None]
 
-ANCHOR_STEPS = 5
 PAIRS = 4
 """Timed pairs of a policy and the anchor."""
 REFERENCE_PAIRS = 9
