@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bench import Row
 from frdiff_tune.measure.interval import bootstrap
-from frdiff_tune.search.pareto import hypervolume
+from frdiff_tune.search.volume import hypervolume
 
 RESAMPLES = 1000
 TINY = 1e-6  # LPIPS of the full policy is 0; its logarithm is not

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from frdiff_tune.search.limit import Limit
     from frdiff_tune.search.location import shipped
     from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped
-    from frdiff_tune.search.pareto import Front, Point, front, hypervolume
+    from frdiff_tune.search.pareto import Front, Point, front
     from frdiff_tune.search.record import Recorder
     from frdiff_tune.search.setting import (
         cache_folder,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from frdiff_tune.search.study import Study, load_space, load_study
     from frdiff_tune.search.table import Table, TableEvaluator
     from frdiff_tune.search.tuning import Preparing, tune
+    from frdiff_tune.search.volume import hypervolume
 
 _PLACES = {
     "Estimate": "cost",
@@ -51,7 +52,7 @@ _PLACES = {
     "exporting": "export",
     "front": "pareto",
     "held_out_cases": "setting",
-    "hypervolume": "pareto",
+    "hypervolume": "volume",
     "knee": "choice",
     "load_space": "study",
     "load_study": "study",

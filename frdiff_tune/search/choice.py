@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from math import hypot, log10
 
 from frdiff_tune.errors import LimitError, StudyError
-from frdiff_tune.search.pareto import FLOOR, Front, Point
+from frdiff_tune.search.pareto import Front, Point
+from frdiff_tune.search.volume import FLOOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """Designed sets of policies: all of a space where it is small, else its starting points and draws from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import product
-from math import prod
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 
 from frdiff_tune.policy import Policy
+from frdiff_tune.search.distributions import values_of, vectors
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.starting import starting_points
 
@@ -41,25 +41,9 @@ def designed(space: Space, count: int | None = None, seed: int = 0) -> Iterator[
             yield params, policy
 
 
-def values_of(distribution: BaseDistribution) -> Sequence[Any] | None:
-    """Returns the values of a parameter, or None if it has infinitely many."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices
-    if isinstance(distribution, IntDistribution):
-        return range(distribution.low, distribution.high + 1, distribution.step)
-    assert isinstance(distribution, FloatDistribution)
-    if distribution.single():
-        return (distribution.low,)
-    if distribution.step is None:
-        return None
-    steps = round((distribution.high - distribution.low) / distribution.step)
-    return [round(distribution.low + i * distribution.step, 9) for i in range(steps + 1)]
-
-
 def whole(space: Space) -> bool:
     """Whether ``designed`` can yield every policy of a space."""
-    values = [values_of(distribution) for distribution in space.distributions.values()]
-    return all(each is not None for each in values) and prod(len(each) for each in values if each) <= MOST_VECTORS
+    return vectors(space.distributions) <= MOST_VECTORS
 
 
 def _vectors(space: Space, count: int | None, seed: int) -> Iterator[dict[str, Any]]:

@@ -65,6 +65,17 @@ def segment_costs(trajectory: Trajectory, variable: Variable, early: float = 1.0
     gram = trajectory.gram(variable).mean(0)
     T = len(gram)
     c = step_weights(trajectory.levels, trajectory.prediction, variable, early) if trajectory.levels else np.ones(T)
+    return costs_between(gram, c)
+
+
+def costs_between(gram: Array, c: Array) -> Array:
+    """Returns the mean over cases of |e[k, n]|^2, with shape (T + 1, T + 1); infinite where n is not after k.
+
+    Arguments:
+        gram: E z[s] z[t], with shape (T, T).
+        c: By how much an error of the score moves the sample, with shape (T,).
+    """
+    T = len(gram)
     area = np.pad((c[:, None] * gram * c[None, :]).cumsum(0).cumsum(1), ((1, 0), (1, 0)))  # sums over s < i, t < j
     costs = np.full((T + 1, T + 1), np.inf)
     for k in range(T):

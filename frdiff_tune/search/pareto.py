@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import log10
 
 from optuna.trial import TrialState
 
@@ -12,11 +11,7 @@ from frdiff_tune.search import storage
 from frdiff_tune.search.ledger import Ledger
 from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped, distinct, infeasible
 from frdiff_tune.search.study import Study
-
-FLOOR = 1e-5
-"""LPIPS below this is numerical noise, and log10 of 0 is none; it counts as this much."""
-CORNER = (0.05, 1.0)
-"""Reference point of the hypervolume: LPIPS where pictures flip, and the reference's own latency."""
+from frdiff_tune.search.volume import hypervolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +109,3 @@ def non_dominated(outcomes: Sequence[TrialOutcome]) -> list[TrialOutcome]:
         if not kept or outcome.lpips.value < kept[-1].lpips.value:
             kept.append(outcome)
     return kept
-
-
-def hypervolume(points: Sequence[tuple[float, float]], corner: tuple[float, float] = CORNER) -> float:
-    """Returns the area that points dominate in (log10 LPIPS, latency over the reference's).
-
-    Arguments:
-        points: (LPIPS, latency over the reference's) of each; LPIPS below ``FLOOR`` counts as that.
-        corner: The worst point that counts, in the same units.
-    """
-    worst = log10(corner[0])
-    area, lowest = 0.0, worst
-    inside = [(log10(max(lpips, FLOOR)), time) for lpips, time in points if lpips < corner[0] and time < corner[1]]
-    for height, time in sorted(inside, key=lambda point: (point[1], point[0])):
-        if height < lowest:
-            area += (lowest - height) * (corner[1] - time)
-            lowest = height
-    return area

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frdiff_tune.measure import Interval, Measurement
-from frdiff_tune.search.pareto import FLOOR
+from frdiff_tune.search.volume import FLOOR
 
 FEWEST = 6
 """Pairs with which the test can reject at all: six that agree have p = 1/64."""

@@ -28,8 +28,11 @@ from frdiff_tune.measure import Walk
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Capture, Recording, Trajectory, full_policy, keyframe_policy
 from frdiff_tune.runtime.solver import timesteps_of
-from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding, Numbers
+from frdiff_tune.runtime.variable import Variable
+from frdiff_tune.search.distributions import distribution_of, share_of, within
+from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
 from frdiff_tune.search.forecasts import HOLD, forecast, needs_recording
+from frdiff_tune.search.foresight import Foresight
 from frdiff_tune.search.grouping import Sites, resolve_groups, without_nesting
 from frdiff_tune.search.mixing_space import MixingSpace
 from frdiff_tune.search.score_fit import ScoreFits, with_fit
@@ -38,7 +41,6 @@ from frdiff_tune.search.space_file import (
     CAPTURE,
     FEATURES,
     STRENGTH,
-    ForecastSection,
     Params,
     SpaceFile,
     round_fit,
@@ -107,6 +109,11 @@ class Space:
         """Whether jump scores may be fitted to recorded runs."""
         return self._fits is not None
 
+    @cached_property
+    def foresight(self) -> Foresight:
+        """What is foreseen of the space's policies."""
+        return Foresight(self)
+
     @property
     def freest_encoding(self) -> str:
         """Which encoding can write the most keyframe sets: the free one, else the one that the space names last."""
@@ -143,7 +150,7 @@ class Space:
         """Every parameter with its values, in the order in which they are suggested."""
         forecast = self.file.forecast
         keyframes = {
-            f"keyframes.{name}": _distribution(numbers)
+            f"keyframes.{name}": distribution_of(numbers)
             for encoding in self.encodings.values()
             for name, numbers in encoding.parameters.items()
         }
@@ -160,7 +167,7 @@ class Space:
             **mixing,
             "forecast.order": CategoricalDistribution(forecast.order),
             **({STRENGTH: FloatDistribution(*forecast.strength, step=forecast.strength_grid)} if self.has_strength else {}),
-            **(dict.fromkeys(forecast.fits, _share(forecast)) if self.has_fit else {}),
+            **(dict.fromkeys(forecast.fits, share_of(forecast)) if self.has_fit else {}),
             "forecast.variable": CategoricalDistribution(self.variables),
             **({FEATURES: CategoricalDistribution(forecast.features)} if len(forecast.features) > 1 else {}),
             **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
@@ -174,7 +181,7 @@ class Space:
 
     def holds(self, params: Params) -> bool:
         """Whether every parameter has a value within its bounds."""
-        return all(_within(params[name], distribution) for name, distribution in self.distributions.items())
+        return all(within(params[name], distribution) for name, distribution in self.distributions.items())
 
     def keyframes(self, params: Params) -> tuple[list[int], int]:
         """Returns the keyframe set that parameters write, and the denoiser steps of the run that it belongs to."""
@@ -276,25 +283,7 @@ class Space:
         }
 
 
-def _share(forecast: ForecastSection) -> BaseDistribution:
-    return FloatDistribution(*forecast.fit, step=forecast.fit_grid)
-
-
-def _distribution(numbers: Numbers) -> BaseDistribution:
-    if isinstance(numbers.step, int):
-        return IntDistribution(int(numbers.low), int(numbers.high), log=numbers.log, step=numbers.step)
-    return FloatDistribution(numbers.low, numbers.high, step=numbers.step)
-
-
-def _within(value: Any, distribution: BaseDistribution) -> bool:  # noqa: ANN401
-    if isinstance(distribution, CategoricalDistribution):
-        return value in distribution.choices
-    assert isinstance(distribution, (IntDistribution, FloatDistribution))
-    steps = 0.0 if distribution.step is None else (value - distribution.low) / distribution.step
-    return bool(distribution.low <= value <= distribution.high and abs(steps - round(steps)) < 1e-6)
-
-
-def _variables(names: tuple[str, ...], pipe: Any) -> tuple[str, ...]:  # noqa: ANN401
+def _variables(names: tuple[Variable, ...], pipe: Any) -> tuple[Variable, ...]:  # noqa: ANN401
     """Returns the variables without the one that is the network's own output under another name."""
     same = pipe.scheduler.config.get("prediction_type", "epsilon")
     return tuple(name for name in names if name != same or "output" not in names)

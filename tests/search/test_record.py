@@ -9,7 +9,8 @@ import pytest
 from frdiff_tune.errors import StudyError
 from frdiff_tune.measure import Failure, Measurement
 from frdiff_tune.search import Recorder, Space, Study, Table, TableEvaluator, TrialOutcome, tune
-from frdiff_tune.search.designed import designed, values_of, whole
+from frdiff_tune.search.designed import designed, whole
+from frdiff_tune.search.distributions import values_of
 from frdiff_tune.search.table import Row
 from tests.search.recorded import study_at
 from tests.tiny import tiny_dit

@@ -3,6 +3,7 @@
 from frdiff_tune.search.samplers._base import MakeSampler, Proposal, quiet
 from frdiff_tune.search.samplers.auto import auto
 from frdiff_tune.search.samplers.gp import gp
+from frdiff_tune.search.samplers.guided import guided
 from frdiff_tune.search.samplers.local import local
 from frdiff_tune.search.samplers.nsga2 import nsga2
 from frdiff_tune.search.samplers.nsga3 import nsga3
@@ -12,6 +13,7 @@ from frdiff_tune.search.samplers.tpe import tpe
 
 SAMPLERS: dict[str, MakeSampler] = {
     "auto": auto,
+    "guided": guided,
     "local": local,
     "tpe": tpe,
     "nsga2": nsga2,

@@ -1,0 +1,220 @@
+"""The errors of a policy, foreseen from recorded full runs, without a network call.
+
+Where a policy does something else than compute, the sample ends up elsewhere. Four kinds of that are told apart:
+
+    jump      a forecast score stands in:  r[t] = (1 - lam[t]) (sum_k w[t, k] z[s_k] - z[t])
+    group     features are kept; they change as the score does:  r[t] = lam[t] (z[s_0] - z[t])
+    steps     the reference's solver with fewer steps:  T_reference / T - 1
+    solver    another solver:  T_reference / T
+
+with s_k the last keyframes before t, newest first, and z the scores of a full run. From keyframe k to the next one, n, the
+sample is off by
+
+    e[k] = sum_{k < t < n} c[t] r[t],    error = (sum_k E |e[k]|^2)^(1/2)
+
+with c as in ``dynamic``, for three answers to how much early errors count. All is in decades: log10 of the error.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log10
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frdiff_tune.policy.forecast import lagrange_weights
+from frdiff_tune.runtime.variable import Variable
+from frdiff_tune.search.dynamic import best_sets, costs_between, step_weights
+from frdiff_tune.search.forecasts import HOLD
+from frdiff_tune.search.foresight.outline import Outline
+from frdiff_tune.search.jump_error import levels_at
+
+if TYPE_CHECKING:
+    from frdiff_tune.search.space import Space
+
+Array = NDArray[np.float64]
+
+EARLY = (0.5, 1.0, 1.5)
+"""How much errors of noisy steps count: less than, as, and more than if the network did not react."""
+LEAST = 1e-3
+"""Errors below this, in standard deviations of a sample's entries, cannot be told from none."""
+NEAR = 0.3
+"""Without recorded runs scores are taken to be related as far as this part of the run, by a Gaussian."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Walk:
+    """The run of one solver with one step count.
+
+    Arguments:
+        times: Its timesteps, length T.
+        gram: E z[s] z[t], with shape (T, T).
+        c: By how much an error of a score moves the sample, for each weight of early steps, with shape (3, T).
+    """
+
+    times: tuple[float, ...]
+    gram: Array
+    c: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """The errors of one policy.
+
+    Arguments:
+        sources: log10 of the error of each of ``ErrorSources.names``; -inf where there is none of it.
+        traits: What else tells policies apart, each on a scale on which 1 is far.
+    """
+
+    sources: tuple[float, ...]
+    traits: tuple[float, ...]
+
+
+class ErrorSources:
+    """Foresees errors of a space's policies; what it has foreseen it keeps.
+
+    Arguments:
+        space: The space on its pipeline; its recorded full runs are read, if it has any.
+    """
+
+    def __init__(self, space: "Space") -> None:
+        self.space = space
+        self.own = _own_label(space)
+        self.solvers = tuple(label for label in space.schedulers if label != self.own)
+        self.names = ("jump", *(f"group {g}" for g in space.groups), "steps", *(f"solver {label}" for label in self.solvers))
+        self._walks: dict[tuple[str, int, Variable], _Walk] = {}
+        self._seen: dict[Outline, Foreseen] = {}
+        self._sets: dict[tuple[int, str, Variable, int], dict[int, tuple[int, ...]]] = {}
+
+    def __call__(self, outline: Outline) -> Foreseen:
+        """Returns the errors of a policy."""
+        if outline not in self._seen:
+            self._seen[outline] = self._foreseen(outline)
+        return self._seen[outline]
+
+    def sets(self, steps: int, scheduler: str, variable: Variable, early: int) -> dict[int, tuple[int, ...]]:
+        """Returns the keyframe sets of least error where held scores stand in: size -> keyframes, step 0 first.
+
+        Arguments:
+            steps: Step count of the call.
+            scheduler: Label of the solver.
+            variable: What scores are stored as.
+            early: Which of ``EARLY``, from 0 on.
+        """
+        key = steps, scheduler, variable, early
+        if key not in self._sets:
+            T = self.space.full(steps, scheduler).T
+            walk = self._walk(Outline(scheduler, steps, (0,), (1.0,) * T, variable=variable))
+            self._sets[key] = best_sets(costs_between(walk.gram, walk.c[early]), T)
+        return self._sets[key]
+
+    def _foreseen(self, outline: Outline) -> Foreseen:
+        jump, reuse = self._errors(outline)
+        ratio = self.space.full(self.space.reference_steps, outline.scheduler).T / outline.T
+        groups = [reuse[1] if g in outline.groups else -np.inf for g in self.space.groups]
+        steps = log10(ratio - 1) if ratio > 1 and outline.scheduler == self.own else -np.inf
+        solvers = [log10(ratio) if label == outline.scheduler else -np.inf for label in self.solvers]
+        sources = (jump[1] if outline.jumps else -np.inf, *groups, steps, *solvers)
+        return Foreseen(sources, (*self._shape(outline, jump, reuse), *self._choices(outline, ratio)))
+
+    def _errors(self, outline: Outline) -> tuple[Array, Array]:
+        """Returns log10 of what jumps and what reuse makes, for every weight of early steps, both with shape (3,)."""
+        walk, newest, first = self._walk(outline), _newest(outline), np.array(outline.keyframes)
+        steps, lam = np.flatnonzero(newest >= 0), np.array(outline.mixing)
+        held = np.zeros((outline.T, outline.T))
+        held[steps, newest[steps]] = 1.0
+        held[steps, steps] -= 1.0
+        moved = held
+        if outline.jumps and outline.order:
+            moved = held + outline.strength * _trend(walk.times, outline)
+        jump = _size(moved * (1 - lam)[:, None], first, walk)
+        reuse = _size(held * lam[:, None], first, walk) if outline.groups else np.full(len(EARLY), log10(LEAST))
+        return jump, reuse
+
+    def _walk(self, outline: Outline) -> _Walk:
+        variable: Variable = outline.variable or self.space.variables[0]
+        key = outline.scheduler, outline.steps, variable
+        if key not in self._walks:
+            seen, T = self.space.trajectory, outline.T
+            times = self.space.times(self.space.full(outline.steps, outline.scheduler), outline.scheduler)
+            gram, c = _supposed(T), np.full((len(EARLY), T), 1 / T)
+            if seen is not None and (seen.levels or variable == "output"):
+                gram = seen.gram(variable, times).mean(0)
+            if seen is not None and seen.levels:
+                levels = levels_at(seen, times)
+                c = np.stack([step_weights(levels, seen.prediction, variable, early) for early in EARLY])
+            self._walks[key] = _Walk(times, gram, c)
+        return self._walks[key]
+
+    def _shape(self, outline: Outline, jump: Array, reuse: Array) -> tuple[float, ...]:
+        """Returns traits of keyframes, lam and forecast."""
+        share = sum(outline.shares) / max(len(outline.shares), 1)
+        spread = [jump[0] - jump[1], jump[2] - jump[1], reuse[0] - reuse[1], reuse[2] - reuse[1]]
+        main = [jump[1], reuse[1], log10(outline.nfe / outline.T), log10(len(outline.keyframes) / outline.T)]
+        trend = [2 * outline.strength, 2 * share, share * (jump[1] + 1), 0.5 * outline.order]
+        gaps = np.diff((*outline.keyframes, outline.T))
+        return (*(2 * x for x in main), *(4 * x for x in spread), *trend, log10(gaps[-1]), log10(gaps.max()))
+
+    def _choices(self, outline: Outline, ratio: float) -> tuple[float, ...]:
+        """Returns traits of what is chosen: one per name, 1 where it is."""
+        groups = [float(g in outline.groups) for g in self.space.groups]
+        solvers = [float(label == outline.scheduler) for label in self.solvers]
+        variables = [float(name == outline.variable) for name in self.space.variables[1:]]
+        features = [float(name == outline.features) for name in self.space.file.forecast.features if name != HOLD]
+        return (2 * log10(ratio), *groups, *solvers, *variables, *features)
+
+
+def _own_label(space: "Space") -> str:
+    from frdiff_tune.search.starting import own_scheduler
+
+    return own_scheduler(space)
+
+
+def _newest(outline: Outline) -> NDArray[np.int64]:
+    """Returns the newest keyframe before each step, -1 at keyframes, with shape (T,)."""
+    keyframes = np.array(outline.keyframes)
+    found: NDArray[np.int64] = keyframes[np.searchsorted(keyframes, np.arange(outline.T), side="right") - 1]
+    found[keyframes] = -1
+    return found
+
+
+def _supposed(T: int) -> Array:
+    """Returns how scores would be related if they only changed at one pace, with shape (T, T)."""
+    apart = (np.arange(T)[:, None] - np.arange(T)) / T / NEAR
+    found: Array = np.exp(-(apart**2) / 2)
+    return found
+
+
+def _trend(times: Sequence[float], outline: Outline) -> Array:
+    """Returns how extrapolated weights differ from held ones, at strength 1, with shape (T, T)."""
+    found = np.zeros((outline.T, outline.T))
+    if outline.order > 1 or len(set(times)) < len(times):
+        for t, row in enumerate(lagrange_weights(times, outline.keyframes, outline.order)):
+            kept = [k for k in outline.keyframes if k < t][::-1]
+            found[t, kept[: len(row)]] += row
+            if row:
+                found[t, kept[0]] -= 1.0
+        return found
+    keyframes, at = np.array(outline.keyframes), np.array(times)
+    place = np.searchsorted(keyframes, np.arange(outline.T), side="right") - 1
+    steps = np.flatnonzero(place > 0)
+    steps = steps[~np.isin(steps, keyframes)]
+    last, before = keyframes[place[steps]], keyframes[place[steps] - 1]
+    slope = (at[steps] - at[last]) / (at[last] - at[before])
+    found[steps, last], found[steps, before] = slope, -slope
+    return found
+
+
+def _size(residuals: Array, first: NDArray[np.int64], walk: "_Walk") -> Array:
+    """Returns log10 of the error for each weight of early steps, with shape (3,).
+
+    Arguments:
+        residuals: r as weights of z, with shape (T, T).
+        first: Where segments begin.
+        walk: The run's scores and weights.
+    """
+    rows = np.add.reduceat(walk.c[:, :, None] * residuals, first, axis=1)
+    error = np.sqrt(np.maximum(np.einsum("ekt,ts,eks->e", rows, walk.gram, rows, optimize=True), 0.0))
+    found: Array = np.log10(np.hypot(error, LEAST))
+    return found

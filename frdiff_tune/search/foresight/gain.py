@@ -1,0 +1,50 @@
+"""The expected gain in hypervolume of a policy whose latency is foreseen and whose distance to the reference is uncertain.
+
+    gain = integral over l from the policy's latency to the corner's of E max(0, best(l) - Y),    Y ~ N(mean, deviation^2)
+
+with best(l) the lowest log10 distance that is measured up to latency l, the corner's where there is none. best is a staircase,
+so the integral is a sum over its steps, and each expectation is known in closed form.
+
+References:
+    | Efficient Computation of Expected Hypervolume Improvement Using Box Decomposition Algorithms (Yang et al., 2019)
+    | https://doi.org/10.1007/s10898-019-00798-7
+    | Efficient Global Optimization of Expensive Black-Box Functions (Jones et al., 1998), equation 15, for the expectation
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+Array = NDArray[np.float64]
+
+
+def expected_gain(
+    front: Sequence[tuple[float, float]], latency: Array, mean: Array, deviation: Array, corner: tuple[float, float]
+) -> Array:
+    """Returns the expected gain of each policy, with shape (n,).
+
+    Arguments:
+        front: (log10 distance, latency over the reference's) of what is measured, in any order.
+        latency: Of each policy over the reference's, with shape (n,).
+        mean: Expected log10 distance, with shape (n,).
+        deviation: Its standard deviation, with shape (n,); positive.
+        corner: The worst log10 distance and latency that count.
+    """
+    edges, levels = _staircase(front, corner)
+    width = np.clip(edges[1:] - np.maximum(edges[:-1], latency[:, None]), 0.0, None)
+    z = (levels - mean[:, None]) / deviation[:, None]
+    better = deviation[:, None] * (z * ndtr(z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
+    found: Array = (width * better).sum(1)
+    return found
+
+
+def _staircase(front: Sequence[tuple[float, float]], corner: tuple[float, float]) -> tuple[Array, Array]:
+    """Returns latencies at which the best distance changes, and the best between each two of them."""
+    edges, levels = [0.0], [corner[0]]
+    for loss, latency in sorted(front, key=lambda point: (point[1], point[0])):
+        if loss < levels[-1] and latency < corner[1]:
+            edges.append(latency)
+            levels.append(loss)
+    return np.array([*edges, corner[1]]), np.array(levels)

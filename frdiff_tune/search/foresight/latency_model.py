@@ -1,0 +1,60 @@
+"""A model of a policy's latency, from the reference's and from the trials so far.
+
+A call takes a fixed time, a time per step, a time per step that calls the network, and less of that where groups reuse:
+
+    latency / reference = b0 + b1 T + b2 nfe - sum_g b[g] reused[g] + sum_s b[s] T [solver is s]
+
+b has a prior that only knows the reference, and is fitted to the trials by least squares of the relative error.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frdiff_tune.search.foresight.outline import Outline
+
+Array = NDArray[np.float64]
+
+FIXED, STEP, SAVED = 0.04, 0.06, 0.5
+"""Before anything is measured: of the reference's time what is no step, what of a step is not the network, and of a network
+call what a group saves."""
+ERROR = 0.03
+"""Relative error of a measured latency, and of the model."""
+
+
+class LatencyModel:
+    """Foresees latency over the reference's.
+
+    Arguments:
+        groups: Names of the space's groups.
+        solvers: Labels of solvers other than the reference's.
+        T: Denoiser steps of the reference.
+        measured: Outlines of the policies that are measured.
+        ratios: Latency of each over the reference's.
+    """
+
+    def __init__(
+        self, groups: Sequence[str], solvers: Sequence[str], T: int, measured: Sequence[Outline], ratios: Sequence[float]
+    ) -> None:
+        self.groups, self.solvers, self.T = groups, solvers, T
+        network = 1 - FIXED - STEP
+        prior = np.array([FIXED, STEP, network, *[SAVED * network] * len(groups), *[0.0] * len(solvers)])
+        loose = np.array([0.05, 0.15, 0.2, *[0.4] * len(groups), *[0.05] * len(solvers)])
+        whole = np.array([[1.0, 1.0, 1.0, *[0.0] * (len(groups) + len(solvers))]])  # the reference itself
+        rows = np.concatenate([whole, np.array([self._row(each) for each in measured]).reshape(-1, len(prior))])
+        y = np.array([1.0, *ratios])
+        weight = 1 / (ERROR * y)
+        left = np.concatenate([rows * weight[:, None], np.diag(1 / loose)])
+        right = np.concatenate([y * weight, prior / loose])
+        self.b: Array = np.linalg.lstsq(left, right, rcond=None)[0]
+
+    def __call__(self, outlines: Sequence[Outline]) -> Array:
+        """Returns latency over the reference's, with shape (n,)."""
+        found: Array = np.maximum(np.array([self._row(each) for each in outlines]) @ self.b, 1e-3)
+        return found
+
+    def _row(self, outline: Outline) -> list[float]:
+        T, reused = outline.T / self.T, (outline.nfe - len(outline.keyframes)) / self.T
+        groups = [reused * (group in outline.groups) for group in self.groups]
+        return [1.0, T, outline.nfe / self.T, *groups, *(T * (label == outline.scheduler) for label in self.solvers)]

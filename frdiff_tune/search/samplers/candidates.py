@@ -1,0 +1,89 @@
+"""Candidates: the policies among which a guided search chooses."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from frdiff_tune.search.foresight import EARLY
+from frdiff_tune.search.samplers.neighbours import Neighbours
+from frdiff_tune.search.space_file import STRENGTH, Params
+
+if TYPE_CHECKING:
+    from frdiff_tune.search.space import Space
+
+FOUND, NEAR, ANYWHERE = 24, 48, 8
+"""How many keyframe sets of least foreseen error, neighbours of the front, and uniform draws are candidates."""
+STRENGTHS = (-0.25, 0.0, 0.0, 0.25, 0.5, 1.0)
+OWN_RUN = 0.6
+"""Chance that a keyframe set of least foreseen error is for the reference's own steps and solver."""
+REUSING = 0.3
+"""Chance that such a set goes with whatever lam and groups, rather than with jumps alone."""
+
+
+class Candidates:
+    """Draws parameters.
+
+    Arguments:
+        space: The study's space.
+        rng: Where randomness comes from.
+    """
+
+    def __init__(self, space: "Space", rng: np.random.Generator) -> None:
+        self.space, self.rng = space, rng
+        self.neighbours = Neighbours(space, rng)
+
+    def __call__(self, parents: Sequence[Params]) -> Iterator[dict[str, Any]]:
+        """Yields candidates of all kinds.
+
+        Arguments:
+            parents: Parameters of the front; empty before anything is measured.
+        """
+        for _ in range(ANYWHERE):
+            yield self._anywhere()
+        for _ in range(FOUND):
+            yield self._found(self._of(parents) if parents and self.rng.random() < 0.5 else self._anywhere())
+        yield from self.near(parents, NEAR)
+
+    def near(self, parents: Sequence[Params], count: int) -> Iterator[dict[str, Any]]:
+        """Yields neighbours of some policies."""
+        if parents:
+            for _ in range(count):
+                yield self.neighbours(parents)
+
+    def _anywhere(self) -> dict[str, Any]:
+        return {name: self._drawn(each) for name, each in self.space.distributions.items()}
+
+    def _found(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Returns parameters with a keyframe set of least foreseen error, of any size."""
+        space, section = self.space, self.space.file
+        if self.rng.random() > REUSING:
+            params |= {f"group.{name}": False for name in section.groups}
+            params |= {"mixing": "jump"} if "jump" in section.mixing.families else {}
+        if self.rng.random() < OWN_RUN:
+            params |= {"scheduler": space.foresight.errors.own, "num_inference_steps": space.steps[1]}
+        if STRENGTH in params:
+            low, high = section.forecast.strength
+            params[STRENGTH] = float(np.clip(self._of(STRENGTHS), low, high))
+        own = params["forecast.variable"], int(self.rng.integers(len(EARLY)))
+        sets = space.foresight.errors.sets(params["num_inference_steps"], params["scheduler"], *own)
+        least, most = section.keyframes.count
+        sizes = [size for size in sets if least <= size <= most] or list(sets)
+        return space.with_keyframes(params, list(sets[self._of(sizes)]))
+
+    def _of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
+        return things[int(self.rng.integers(len(things)))]
+
+    def _drawn(self, distribution: BaseDistribution) -> Any:  # noqa: ANN401
+        if isinstance(distribution, CategoricalDistribution):
+            return self._of(distribution.choices)
+        assert isinstance(distribution, (IntDistribution, FloatDistribution))
+        low, high, step = distribution.low, distribution.high, distribution.step
+        if distribution.log:
+            value = float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
+            return min(round(value), high) if isinstance(distribution, IntDistribution) else min(value, high)
+        if step is None:
+            return float(self.rng.uniform(low, high))
+        value = low + step * int(self.rng.integers(round((high - low) / step) + 1))
+        return value if isinstance(distribution, IntDistribution) else round(value, 9)

@@ -1,0 +1,195 @@
+"""Guided search: the policy whose expected gain is greatest, by what recorded runs and the trials so far foretell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log10
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from frdiff_tune.runtime import Capture
+from frdiff_tune.search.foresight import LatencyModel, Outline, QualityModel, expected_gain, outline_of
+from frdiff_tune.search.samplers._base import Proposal
+from frdiff_tune.search.samplers.candidates import Candidates
+from frdiff_tune.search.space_file import CAPTURE, Params
+from frdiff_tune.search.volume import CORNER, FLOOR
+
+Array = NDArray[np.float64]
+What = tuple[Outline, Capture]
+
+LEARNT = 160
+"""Trials that the model of distances learns from at most: those nearest to the front."""
+BEST, AROUND = 6, 24
+"""Neighbours of so many best candidates become candidates, and how many there are."""
+
+
+def guided(proposal: Proposal) -> BaseSampler:
+    """Returns Bayesian optimisation whose models know what a policy does: its errors in recorded runs, and its network calls.
+
+    Arguments:
+        proposal: What is proposed for; what other running trials try counts as if it were measured as foreseen.
+    """
+    return GuidedSampler(proposal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A trial of which something is measured."""
+
+    what: What
+    loss: float
+    ratio: float
+    within: bool
+
+
+class GuidedSampler(BaseSampler):
+    """Proposes what is expected to add most to the front's hypervolume in (log10 LPIPS, latency over the reference's).
+
+    Candidates are the whole space where it is small, else keyframe sets of least foreseen error, neighbours of the front and
+    uniform draws.
+
+    Arguments:
+        proposal: What is proposed for.
+    """
+
+    def __init__(self, proposal: Proposal) -> None:
+        self.space, self.corner = proposal.space, CORNER
+        self.candidates = Candidates(proposal.space, np.random.default_rng(proposal.seed))
+        self.random = RandomSampler(seed=proposal.seed)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Returns the whole space."""
+        return self.space.distributions
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        """Returns the parameters of the best candidate that is new; nothing where they are given, or there is none."""
+        if trial.system_attrs.get("fixed_params"):
+            return {}
+        trials = study.get_trials(deepcopy=False)
+        reference = study.user_attrs["frdiff:reference_latency"]["median_ms"]
+        seen = [each for other in trials if (each := self._seen(other, reference)) is not None]
+        pending = [self._what(other.params) for other in trials if _is_asked(other, search_space)]
+        known = {self._known(other) for other in trials if "digest" in other.user_attrs} | set(pending)
+        return self._best(_Foretold(self, seen, pending), trials, known)
+
+    def _best(self, foretold: "_Foretold", trials: Sequence[FrozenTrial], known: set[What]) -> dict[str, Any]:
+        """Returns the parameters of the best candidate that is new."""
+        listed = self.space.foresight.listed
+        if listed is not None:
+            every = {(outline, capture): params for outline, params in listed.items() for capture in self.space.captures}
+            return self._params(_ranked(foretold, every, known))
+        front = set(foretold.front)
+        parents = [other.params for other in trials if other.state == TrialState.COMPLETE and self._known(other) in front]
+        found = {self._what(params): params for params in self.candidates(parents)}
+        ranked = _ranked(foretold, found, known)
+        around = self.candidates.near([found[what] for what in list(ranked)[:BEST]], AROUND)
+        found |= {self._what(params): params for params in around}
+        return self._params(_ranked(foretold, found, known))
+
+    def _params(self, ranked: Mapping[What, Params]) -> dict[str, Any]:
+        """Returns all parameters of the first; nothing where there is none."""
+        for (_, capture), params in ranked.items():
+            return {name: capture if name == CAPTURE else params[name] for name in self.space.distributions}
+        return {}
+
+    def _what(self, params: Params) -> What:
+        return outline_of(self.space, params), self.space.capture(params)
+
+    def _known(self, trial: FrozenTrial) -> What:
+        outline = self.space.foresight.outline(trial.user_attrs["digest"], trial.params)
+        return outline, trial.user_attrs.get("capture", "eager")
+
+    def _seen(self, trial: FrozenTrial, reference: float) -> _Seen | None:
+        kept = trial.user_attrs
+        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or "lpips" not in kept or "duplicate_of" in kept:
+            return None
+        within = trial.state == TrialState.COMPLETE and all(excess <= 0 for excess in trial.constraints.values())
+        loss = log10(max(kept["lpips"][0], FLOOR))
+        return _Seen(self._known(trial), loss, kept["latency_ms"][0] / reference, within)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:  # noqa: ANN401
+        """Returns a uniform draw."""
+        return self.random.sample_independent(study, trial, param_name, param_distribution)
+
+
+class _Foretold:
+    """Models of what is measured, and the front.
+
+    Arguments:
+        sampler: Whose space and corner.
+        seen: Trials of which something is measured.
+        pending: What other running trials try; it counts as if it came out as foreseen.
+    """
+
+    def __init__(self, sampler: GuidedSampler, seen: Sequence[_Seen], pending: Sequence[What]) -> None:
+        self.corner = log10(sampler.corner[0]), sampler.corner[1]
+        self.errors = errors = sampler.space.foresight.errors
+        within = [(each.loss, each.ratio) for each in seen if each.within]
+        some = _nearest(seen, within, self.corner)
+        self.quality = QualityModel(errors.names, [errors(each.what[0]) for each in some], [each.loss for each in some])
+        T = sampler.space.full(sampler.space.reference_steps, errors.own).T
+        names = tuple(sampler.space.groups), errors.solvers, T
+        by_launch = {capture: [each for each in seen if each.what[1] == capture] for capture in sampler.space.captures}
+        self.latency = {
+            capture: LatencyModel(*names, [each.what[0] for each in own], [each.ratio for each in own])
+            for capture, own in by_launch.items()
+        }
+        self.points = within
+        self.front = _front([each for each in seen if each.within])
+        if pending:
+            mean, _ = self.quality([errors(outline) for outline, _ in pending])
+            self.points = [*within, *zip(mean.tolist(), self._latency(pending).tolist(), strict=True)]
+
+    def gains(self, some: Sequence[What]) -> Array:
+        """Returns the expected gain of each."""
+        if not some:
+            return np.zeros(0)
+        mean, deviation = self.quality([self.errors(outline) for outline, _ in some])
+        return expected_gain(self.points, self._latency(some), mean, deviation, self.corner)
+
+    def _latency(self, some: Sequence[What]) -> Array:
+        found = np.zeros(len(some))
+        for capture, model in self.latency.items():
+            at = [i for i, (_, own) in enumerate(some) if own == capture]
+            if at:
+                found[at] = model([some[i][0] for i in at])
+        return found
+
+
+def _ranked(foretold: _Foretold, candidates: Mapping[What, Params], known: set[What]) -> dict[What, Params]:
+    """Returns the candidates that are new, the greatest expected gain first."""
+    new = [what for what in candidates if what not in known]
+    return {new[i]: candidates[new[i]] for i in np.argsort(-foretold.gains(new), kind="stable")}
+
+
+def _nearest(seen: Sequence[_Seen], front: Sequence[tuple[float, float]], corner: tuple[float, float]) -> Sequence[_Seen]:
+    """Returns the trials whose loss is least above the best that is no slower, at most ``LEARNT``."""
+    if len(seen) <= LEARNT:
+        return seen
+
+    def above(each: _Seen) -> float:
+        return each.loss - min((loss for loss, ratio in front if ratio <= each.ratio), default=corner[0])
+
+    return sorted(seen, key=above)[:LEARNT]
+
+
+def _front(seen: Sequence[_Seen]) -> list[What]:
+    found: list[What] = []
+    best = float("inf")
+    for each in sorted(seen, key=lambda each: (each.ratio, each.loss)):
+        if each.loss < best:
+            best = each.loss
+            found.append(each.what)
+    return found
+
+
+def _is_asked(trial: FrozenTrial, space: dict[str, BaseDistribution]) -> bool:
+    """Whether a trial runs and all its parameters are drawn."""
+    return trial.state == TrialState.RUNNING and trial.params.keys() == space.keys()
