@@ -5,7 +5,7 @@ the fine detail; and the known policies, which a tuner has to beat: every step c
 uniform schedule, and jumps at a fixed interval.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,6 +18,8 @@ from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH
 
 SHARE = 0.45
 """Of a study's trials at most so many are starting points."""
+FEW = 0.2
+"""As much, where the sampler finds by itself what our own starting points are."""
 MOST = 40
 """Starting points of a study without a number of trials."""
 DENSE_ENDS = (
@@ -60,8 +62,12 @@ closest to jumps; what the paper reuses, parts of the depth, and forecasts of fe
 """
 WHOLE = ("block", "shallow", "deep")
 """A family's own groups that together are whole blocks: of transformers, and of UNets."""
-TURNS = ("found", "fewer", "ends", "frdiff", "found", "fewer", "ends", "found", "jump", "blocks")
+TURNS = (
+    "found", "fewer-steps", "dense-ends", "frdiff", "found", "fewer-steps", "dense-ends", "found", "jump", "blocks"
+)  # fmt: skip
 """Whose turn it is, over and over: half are keyframe sets of our own, a fifth fewer steps."""
+KNOWN_KINDS = ("fewer-steps", "frdiff", "jump", "blocks")
+"""What is measured before a sampler that finds good keyframe sets by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +83,25 @@ class StartingPoint:
     params: Mapping[str, Any]
 
 
-def starting_points(space: Space, trials: int | None = None) -> tuple[StartingPoint, ...]:
-    """Returns the first trials of a study, the most promising first and all kinds among them.
+def starting_points(
+    space: Space, trials: int | None = None, kinds: Sequence[str] = TURNS, share: float = SHARE
+) -> tuple[StartingPoint, ...]:
+    """Returns the first trials of a study, the most promising of each kind first, and all kinds in turn.
 
     Policies outside the space are left out, and so is what repeats another one.
 
     Arguments:
         space: The space on its pipeline.
-        trials: Trials of the study, of which they take at most 45 %; None: at most 40.
+        trials: Trials of the study; None: there are at most 40 starting points.
+        kinds: Which kinds; the full policy is always among them.
+        share: Of the trials at most so many are starting points.
     """
-    count = MOST if trials is None else min(int(SHARE * trials), MOST)
-    return tuple(islice(_distinct(space, _interleaved(space)), count))
+    count = MOST if trials is None else min(int(share * trials), MOST)
+    return tuple(islice(_distinct(space, _interleaved(space, kinds)), count))
 
 
-def _interleaved(space: Space) -> Iterator[StartingPoint]:
-    kinds = {"ends": _dense_ends(space), "fewer": _fewer(space), "frdiff": _frdiff(space), "jump": _jumps(space)}
-    kinds |= {"found": _found(space), "blocks": _blocks(space)}
+def _interleaved(space: Space, wanted: Sequence[str]) -> Iterator[StartingPoint]:
+    kinds = {name: make(space) for name, make in KINDS.items() if name in wanted}
     yield from _full(space)
     while kinds:
         for turn in TURNS:
@@ -267,3 +276,14 @@ def _jumps(space: Space) -> Iterator[StartingPoint]:
     T, order = _T(space), 1 if 1 in space.file.forecast.order else space.file.forecast.order[0]
     for interval in INTERVALS:
         yield _point(space, "known: jump", range(0, T, interval), T, **{"forecast.order": order})
+
+
+KINDS: dict[str, Callable[[Space], Iterator[StartingPoint]]] = {
+    "found": _found,
+    "dense-ends": _dense_ends,
+    "blocks": _blocks,
+    "fewer-steps": _fewer,
+    "frdiff": _frdiff,
+    "jump": _jumps,
+}
+"""What a study may list as ``starting_points``."""

@@ -86,6 +86,8 @@ class Study:
         tables = {**self.file.model_dump(mode="json"), "space_file": space}
         if not self.file.model.pipeline:
             del tables["model"]["pipeline"]  # as above
+        if self.file.search.starting_points is None:
+            del tables["search"]["starting_points"]  # as above
         flat = {f"{table}.{key}": value for table, keys in tables.items() for key, value in keys.items()}
         return {key: value for key, value in flat.items() if key not in (*BUDGET, *ELSEWHERE)}
 

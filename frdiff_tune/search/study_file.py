@@ -9,6 +9,7 @@ from frdiff_tune.measure import IMAGES, PAIRED, SETS
 from frdiff_tune.runtime import CAPTURES, Capture
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.samplers import SAMPLERS
+from frdiff_tune.search.starting import KINDS
 from frdiff_tune.search.toml_file import Section, nearest
 
 OBJECTIVES = ("latency_ms", "lpips")
@@ -135,6 +136,9 @@ class SearchSection(Section):
         seed: Of the sampler.
         trials: Trials of the whole study.
         minutes: Wall time of one run of it; whichever comes first.
+        starting_points: What is measured before the sampler proposes anything: ``fewer-steps``, ``frdiff`` and ``jump`` are
+            known policies, ``found``, ``dense-ends`` and ``blocks`` our own; absent: what suits the sampler; empty: only the
+            full policy.
         capture: How the network is launched: ``eager``, ``cuda_graphs`` or ``compile``; more than one are searched.
         storage: SQLAlchemy URL of the study's database.
     """
@@ -146,6 +150,7 @@ class SearchSection(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     trials: Positive = 80
     minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    starting_points: tuple[str, ...] | None = None
     capture: tuple[Capture, ...] = ("eager",)
     storage: Text
 
@@ -169,6 +174,14 @@ class SearchSection(Section):
     def _known_sampler(cls, value: str) -> str:
         if value not in SAMPLERS:
             raise ValueError(f"must name a sampler but got {value!r}. {nearest(value, SAMPLERS)}")
+        return value
+
+    @field_validator("starting_points")
+    @classmethod
+    def _known_kinds(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in value or ():
+            if name not in KINDS:
+                raise ValueError(f"must name kinds of starting points but got {name!r}. {nearest(name, KINDS)}")
         return value
 
     @field_validator("capture", mode="before")

@@ -27,12 +27,12 @@ from frdiff_tune.search.outcome import (
     infeasible,
     what,
 )
-from frdiff_tune.search.pareto import non_dominated
 from frdiff_tune.search.racing import Member, Race
-from frdiff_tune.search.samplers import SAMPLERS, Proposal
+from frdiff_tune.search.rivals import members
+from frdiff_tune.search.samplers import FORESEEING, SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
-from frdiff_tune.search.starting import StartingPoint, starting_points
+from frdiff_tune.search.starting import FEW, KNOWN_KINDS, SHARE, TURNS, StartingPoint, starting_points
 from frdiff_tune.search.study import Study
 
 Ended = TrialOutcome | TrialFailure | TrialStopped
@@ -151,7 +151,7 @@ class Run:
         """
         self._fix(count)
         storage.restore(self.optuna_study, self.worker)
-        points = starting_points(self.space, self.optuna_study.user_attrs["frdiff:trials"])
+        points = self._points()
         repeats = 0
         while len(self._finished()) < count and time.monotonic() < end and repeats < REPEATS * count:
             try:
@@ -160,6 +160,13 @@ class Run:
                 continue
             repeats = repeats + 1 if outcome.duplicate_of is not None else 0
             yield outcome
+
+    def _points(self) -> tuple[StartingPoint, ...]:
+        """Returns the trials before the sampler's: those of the study, else known policies alone where it foresees errors."""
+        search, count = self.study.file.search, self.optuna_study.user_attrs["frdiff:trials"]
+        foreseen = search.sampler in FORESEEING
+        kinds = search.starting_points if search.starting_points is not None else (KNOWN_KINDS if foreseen else TURNS)
+        return starting_points(self.space, count, kinds, FEW if foreseen else SHARE)
 
     def _fix(self, count: int) -> None:
         """Keeps what must not change when the study goes on: anchor, reference, and how many starting points it has."""
@@ -219,7 +226,8 @@ class Run:
         twin = next((other for other in self._finished() if what(other) == (digest, capture)), None)
         self.ledger.keep(policy)
         known: list[Measurement] = []
-        rivals = self._rivals(trial)
+        exempt = trial.user_attrs.get("family", "").startswith(KNOWN) or self.study.file.search.race == 0
+        rivals = [] if exempt else members(self.optuna_study, self.ledger, self.places)
         for block in self._blocks(policy, place, capture):
             if isinstance(block, Failure):
                 self._keep(trial, failure_attributes(block, digest, capture, policy.nfe) | _twin(twin))
@@ -233,19 +241,6 @@ class Run:
                 self.optuna_study.tell(trial, state=TrialState.PRUNED)
                 return
         self._tell(trial, attributes(self._summary(known), digest, capture, self.reference_ms) | _twin(twin))
-
-    def _rivals(self, trial: Trial) -> list[Member]:
-        """Returns the front within the limits, against which a trial races; nothing where it is known, or none is stopped."""
-        if self.study.file.search.race == 0 or trial.user_attrs.get("family", "").startswith(KNOWN):
-            return []
-        complete = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        within = [each for each in distinct(complete) if all(excess <= 0 for excess in each.constraints.values())]
-        best = non_dominated([TrialOutcome.read(each) for each in within])
-        return [Member(each.number, each.latency_ms, self._measured(each)) for each in best]
-
-    def _measured(self, outcome: TrialOutcome) -> list[Measurement]:
-        blocks = self.ledger.blocks(outcome.digest, self.places[outcome.capture]).values()
-        return [block for block in blocks if isinstance(block, Measurement)]
 
     def _winner(self, known: list[Measurement], rivals: list[Member]) -> Member | None:
         """Returns who surely beats a trial of which not all is measured."""

@@ -44,7 +44,7 @@ def test_trials_are_yielded_kept_and_drawn_on_a_front(tmp_path: Path, pipe: Any)
     found = [event for event in events if isinstance(event, TrialOutcome)]
     assert [outcome.number for outcome in found] == list(range(len(found)))
     assert [outcome.family for outcome in found[:2]] == ["known: full", "known: fewer steps"]
-    assert sum(outcome.family != "searched" for outcome in found) == 7  # 45 % of 16
+    assert sum(outcome.family != "searched" for outcome in found) == 3  # a fifth of 16
     assert evaluator.closed == 1
     full = found[0]
     assert (full.nfe, full.count, full.latency_ms.value) == (50, COUNT, 105.0)
@@ -81,7 +81,7 @@ def test_gp_proposes(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
 
 def test_another_seed_proposes_something_else(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
     runs = [outcomes(study_at(tmp_path / str(seed), "demo-dit", trials=6, seed=seed), pipe) for seed in (0, 1)]
-    assert [outcome.params for outcome in runs[0][:2]] == [outcome.params for outcome in runs[1][:2]]
+    assert [outcome.params for outcome in runs[0][:1]] == [outcome.params for outcome in runs[1][:1]]
     assert runs[0][-1].params != runs[1][-1].params
 
 
@@ -190,7 +190,7 @@ def test_identical_policies_are_measured_once_within_and_across_studies(tmp_path
 
 def test_how_the_network_is_launched_is_searched(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
     """One policy launched in two ways is two measurements, and only then."""
-    study = study_at(tmp_path, "demo-dit", capture=("eager", "compile"), trials=50)
+    study = study_at(tmp_path, "demo-dit", capture=("eager", "compile"), trials=50, sampler="local")
     found = outcomes(study, pipe, recorded(study, pipe))
     assert all(outcome.params["capture"] == outcome.capture for outcome in found)
     assert [(o.family, o.capture) for o in found[:2]] == [("known: full", "eager"), ("known: full", "compile")]

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 Parameters = Mapping[str, float]
 
@@ -65,7 +66,7 @@ class Encoding(ABC):
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
 
-    @property
+    @cached_property
     @abstractmethod
     def parameters(self) -> dict[str, Numbers]:
         """The parameters and their values; names are short, as ``interval``."""

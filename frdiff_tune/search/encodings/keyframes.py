@@ -1,6 +1,7 @@
 """A free keyframe set, written as the gaps between its members."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 from frdiff_tune.search.encodings._base import Encoding, Numbers, Parameters
@@ -15,7 +16,7 @@ class Keyframes(Encoding):
     keyframes, they are cut so that the fewest allowed still fit.
     """
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Numbers]:
         """One gap per keyframe after the first, in steps, on the log scale: from 1 to 2 matters as from 8 to 16."""
         largest = min(self.bounds.count[1], self.bounds.longest)

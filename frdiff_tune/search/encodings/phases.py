@@ -1,6 +1,7 @@
 """Keyframes at three intervals: one early, one in the middle, one late."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 from frdiff_tune.search.encodings._base import Encoding, Numbers, Parameters
@@ -15,7 +16,7 @@ class Phases(Encoding):
     Borders that are the wrong way round are swapped.
     """
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Numbers]:
         """Three intervals in steps, and two borders as fractions of the run."""
         interval, border = Numbers(*self.bounds.interval), Numbers(0.0, 1.0, step=1 / GRID)

@@ -1,7 +1,7 @@
 """Keyframes by a power law of the step, and short gaps at the end."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Power(Encoding):
         | https://arxiv.org/abs/2312.00858
     """
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Numbers]:
         """Keyframes, the exponent, and short gaps at the end."""
         least, most = self.bounds.count

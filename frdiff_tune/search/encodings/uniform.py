@@ -1,6 +1,7 @@
 """Keyframes at a fixed interval: FRDiff's own."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from frdiff_tune.search.encodings._base import Encoding, Numbers, Parameters
 
@@ -13,7 +14,7 @@ class Uniform(Encoding):
         | https://arxiv.org/abs/2312.03517
     """
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Numbers]:
         """The interval, in steps."""
         return {"interval": Numbers(*self.bounds.interval)}

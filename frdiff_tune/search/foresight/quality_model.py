@@ -68,17 +68,27 @@ class QualityModel:
         return mean + across @ self._weights, np.sqrt(rest)
 
     def _sum(self, theta: Array, sources: Array) -> Array:
+        return self._parts(theta, sources)[0]
+
+    def _parts(self, theta: Array, sources: Array) -> tuple[Array, Array]:
+        """Returns log10 of the distance, with shape (n,), and its derivative by a, with shape (n, sources)."""
         a, p = np.split(theta, 2)
-        parts = 10 ** np.minimum(a + p * np.where(np.isfinite(sources), sources, 0.0), 3.0)
-        whole = LEAST + np.where(np.isfinite(sources), parts, 0.0).sum(1)
-        found: Array = np.log10(whole / (1 + whole / MOST))
-        return found
+        there = np.isfinite(sources)
+        parts = np.where(there, 10 ** np.minimum(a + p * np.where(there, sources, 0.0), 3.0), 0.0)
+        whole = LEAST + parts.sum(1)
+        return np.log10(whole / (1 + whole / MOST)), parts * (1 / whole - 1 / (whole + MOST))[:, None]
 
     def _fitted(self, sources: Array, y: Array) -> Array:
+        known = np.where(np.isfinite(sources), sources, 0.0)
+
         def residuals(theta: Array) -> Array:
             return np.concatenate([(self._sum(theta, sources) - y) / SPREAD, (theta - self.prior) / self.loose])
 
-        found: Array = least_squares(residuals, self.prior, method="lm", max_nfev=30 * len(self.prior)).x
+        def slopes(theta: Array) -> Array:
+            by_a = self._parts(theta, sources)[1]
+            return np.concatenate([np.concatenate([by_a, by_a * known], axis=1) / SPREAD, np.diag(1 / self.loose)])
+
+        found: Array = least_squares(residuals, self.prior, slopes, method="lm", max_nfev=100).x
         return found
 
     def _fit_rest(self, traits: Array, rest: Array) -> None:

@@ -23,4 +23,7 @@ SAMPLERS: dict[str, MakeSampler] = {
     "qmc": qmc,
 }
 
-__all__ = ["SAMPLERS", "MakeSampler", "Proposal", "quiet"]
+FORESEEING = ("auto", "guided")
+"""Those that foresee errors, and so find good keyframe sets without being shown any."""
+
+__all__ = ["FORESEEING", "SAMPLERS", "MakeSampler", "Proposal", "quiet"]

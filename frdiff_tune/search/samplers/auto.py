@@ -3,13 +3,13 @@
 from optuna.samplers import BaseSampler
 
 from frdiff_tune.search.samplers._base import Proposal
-from frdiff_tune.search.samplers.local import local
+from frdiff_tune.search.samplers.guided import guided
 
 
 def auto(proposal: Proposal) -> BaseSampler:
-    """Returns local search: it proposes neighbours of good policies at once, where TPE first learns a density per parameter.
+    """Returns guided search.
 
     Arguments:
         proposal: What is proposed for.
     """
-    return local(proposal)
+    return guided(proposal)

@@ -55,9 +55,9 @@ class Candidates:
     def _anywhere(self) -> dict[str, Any]:
         return {name: self._drawn(each) for name, each in self.space.distributions.items()}
 
-    def _found(self, params: dict[str, Any]) -> dict[str, Any]:
+    def _found(self, beginning: Params) -> dict[str, Any]:
         """Returns parameters with a keyframe set of least foreseen error, of any size."""
-        space, section = self.space, self.space.file
+        space, section, params = self.space, self.space.file, dict(beginning)
         if self.rng.random() > REUSING:
             params |= {f"group.{name}": False for name in section.groups}
             params |= {"mixing": "jump"} if "jump" in section.mixing.families else {}

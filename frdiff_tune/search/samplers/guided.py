@@ -132,7 +132,7 @@ class _Foretold:
         self.corner = log10(sampler.corner[0]), sampler.corner[1]
         self.errors = errors = sampler.space.foresight.errors
         within = [(each.loss, each.ratio) for each in seen if each.within]
-        some = _nearest(seen, within, self.corner)
+        some = _nearest(seen)
         self.quality = QualityModel(errors.names, [errors(each.what[0]) for each in some], [each.loss for each in some])
         T = sampler.space.full(sampler.space.reference_steps, errors.own).T
         names = tuple(sampler.space.groups), errors.solvers, T
@@ -169,15 +169,15 @@ def _ranked(foretold: _Foretold, candidates: Mapping[What, Params], known: set[W
     return {new[i]: candidates[new[i]] for i in np.argsort(-foretold.gains(new), kind="stable")}
 
 
-def _nearest(seen: Sequence[_Seen], front: Sequence[tuple[float, float]], corner: tuple[float, float]) -> Sequence[_Seen]:
+def _nearest(seen: Sequence[_Seen]) -> Sequence[_Seen]:
     """Returns the trials whose loss is least above the best that is no slower, at most ``LEARNT``."""
     if len(seen) <= LEARNT:
         return seen
-
-    def above(each: _Seen) -> float:
-        return each.loss - min((loss for loss, ratio in front if ratio <= each.ratio), default=corner[0])
-
-    return sorted(seen, key=above)[:LEARNT]
+    above, best = [], float("inf")
+    for each in sorted(seen, key=lambda each: (each.ratio, each.loss)):
+        best = min(best, each.loss)
+        above.append((each.loss - best, each))
+    return [each for _, each in sorted(above, key=lambda pair: pair[0])[:LEARNT]]
 
 
 def _front(seen: Sequence[_Seen]) -> list[What]:

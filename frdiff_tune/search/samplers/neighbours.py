@@ -39,6 +39,7 @@ class Neighbours:
 
     def __init__(self, space: "Space", rng: np.random.Generator) -> None:
         self.space, self.rng = space, rng
+        self._mates: tuple[Sequence[Params], Sequence[tuple[list[int], int]]] = (), ()
 
     def __call__(self, parents: Sequence[Params]) -> dict[str, Any]:
         """Returns the parameters of a neighbour of one of some policies, each as likely."""
@@ -56,7 +57,7 @@ class Neighbours:
     def _rekeyed(self, parent: Params, parents: Sequence[Params]) -> dict[str, Any]:
         """Returns the parameters with a neighbouring keyframe set."""
         keyframes, T = self.space.keyframes(parent)
-        mates = [other for other, length in map(self.space.keyframes, parents) if length == T]
+        mates = [other for other, length in self._sets(parents) if length == T]
         mates = [other for other in mates if abs(len(other) - len(keyframes)) <= NEAR and other != keyframes]
         if mates and self.rng.random() < CROSSING:
             mate = self._one_of(mates)
@@ -64,6 +65,12 @@ class Neighbours:
             joined = crossed(early, late, T, self.rng)
             return self.space.with_keyframes(parent, joined if self.rng.random() < 0.5 else moved(joined, T, self.rng))
         return self.space.with_keyframes(parent, moved(keyframes, T, self.rng))
+
+    def _sets(self, parents: Sequence[Params]) -> Sequence[tuple[list[int], int]]:
+        """Returns the keyframe sets of policies, and the steps of their runs."""
+        if self._mates[0] is not parents:
+            self._mates = parents, [self.space.keyframes(each) for each in parents]
+        return self._mates[1]
 
     def _trended(self, parent: Params) -> dict[str, Any]:
         """Returns the parameters with another strength of the forecast; a held score is a forecast of strength 0."""

@@ -1,0 +1,32 @@
+"""Rivals: the policies of the front that a trial races against."""
+
+from collections.abc import Mapping
+
+import optuna
+from optuna.trial import TrialState
+
+from frdiff_tune.measure import Measurement
+from frdiff_tune.runtime import Capture
+from frdiff_tune.search.ledger import Ledger, Place
+from frdiff_tune.search.outcome import TrialOutcome, distinct
+from frdiff_tune.search.pareto import non_dominated
+from frdiff_tune.search.racing import Member
+
+
+def members(study: optuna.Study, ledger: Ledger, places: Mapping[Capture, Place]) -> list[Member]:
+    """Returns the front within the limits, with all that was measured of it.
+
+    Arguments:
+        study: Whose trials.
+        ledger: Where measurements are kept.
+        places: How the network is launched -> where measurements of that belong there.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    within = [each for each in distinct(complete) if all(excess <= 0 for excess in each.constraints.values())]
+    best = non_dominated([TrialOutcome.read(each) for each in within])
+    return [Member(each.number, each.latency_ms, _measured(each, ledger, places)) for each in best]
+
+
+def _measured(outcome: TrialOutcome, ledger: Ledger, places: Mapping[Capture, Place]) -> list[Measurement]:
+    blocks = ledger.blocks(outcome.digest, places[outcome.capture]).values()
+    return [block for block in blocks if isinstance(block, Measurement)]
