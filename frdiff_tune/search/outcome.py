@@ -14,6 +14,8 @@ SEARCHED = "searched"
 """The family of what the sampler proposed."""
 KNOWN = "known: "
 """The families of policies that people use today begin with it."""
+SO_FAR = "so_far"
+"""What was measured of a trial that was stopped early; samplers learn from it, nothing shows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from frdiff_tune.search import setting, storage
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import (
     KNOWN,
+    SO_FAR,
     TrialFailure,
     TrialOutcome,
     TrialStopped,
@@ -237,7 +238,9 @@ class Run:
             if winner := self._winner(known, rivals):
                 drawn = {"beaten_by": winner.number, "count": sum(len(each.cases) for each in known)}
                 wanted = {"of": self.study.file.cases.search_count, "nfe": policy.nfe}
-                self._keep(trial, {"digest": digest, "capture": capture, **drawn, **wanted} | _twin(twin))
+                so_far = self._summary(known)
+                learnt = {SO_FAR: {"latency_ms": so_far.latency_ms.value, **{k: v.value for k, v in so_far.figures.items()}}}
+                self._keep(trial, {"digest": digest, "capture": capture, **drawn, **wanted, **learnt} | _twin(twin))
                 self.optuna_study.tell(trial, state=TrialState.PRUNED)
                 return
         self._tell(trial, attributes(self._summary(known), digest, capture, self.reference_ms) | _twin(twin))

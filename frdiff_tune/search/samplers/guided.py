@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search.foresight import LatencyModel, Outline, QualityModel, expected_gain, outline_of
+from frdiff_tune.search.outcome import SO_FAR
 from frdiff_tune.search.samplers._base import Proposal
 from frdiff_tune.search.samplers.candidates import Candidates
 from frdiff_tune.search.space_file import CAPTURE, Params
@@ -22,6 +23,7 @@ from frdiff_tune.search.volume import CORNER, FLOOR
 Array = NDArray[np.float64]
 What = tuple[Outline, Capture]
 
+FIGURES = ("latency_ms", "lpips")
 LEARNT = 160
 """Trials that the model of distances learns from at most: those nearest to the front."""
 BEST, AROUND = 6, 24
@@ -105,12 +107,15 @@ class GuidedSampler(BaseSampler):
         return outline, trial.user_attrs.get("capture", "eager")
 
     def _seen(self, trial: FrozenTrial, reference: float) -> _Seen | None:
-        kept = trial.user_attrs
-        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or "lpips" not in kept or "duplicate_of" in kept:
+        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or "duplicate_of" in trial.user_attrs:
             return None
-        within = trial.state == TrialState.COMPLETE and all(excess <= 0 for excess in trial.constraints.values())
-        loss = log10(max(kept["lpips"][0], FLOOR))
-        return _Seen(self._known(trial), loss, kept["latency_ms"][0] / reference, within)
+        whole = trial.state == TrialState.COMPLETE
+        figures = {name: trial.user_attrs[name][0] for name in FIGURES} if whole else trial.user_attrs.get(SO_FAR)
+        if figures is None:
+            return None
+        within = whole and all(excess <= 0 for excess in trial.constraints.values())
+        loss = log10(max(figures["lpips"], FLOOR))
+        return _Seen(self._known(trial), loss, figures["latency_ms"] / reference, within)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
