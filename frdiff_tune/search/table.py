@@ -7,7 +7,7 @@ hundred without a GPU: ``TableEvaluator`` stands in for the real one, and knows 
 import gzip
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +16,7 @@ from frdiff_tune.errors import StudyError
 from frdiff_tune.measure import Failure, Measurement, Reason
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
+from frdiff_tune.search.space import Space
 
 VERSION = 1
 
@@ -76,6 +77,16 @@ class Table:
     def by_digest(self) -> dict[str, Row]:
         """The rows by their policies' digests."""
         return {row.digest: row for row in self.rows}
+
+    def on(self, space: Space) -> "Table":
+        """Returns the table with the digests that its parameters have here.
+
+        Weights that are fitted to recorded runs differ in their last bits from machine to machine, and so do digests.
+
+        Arguments:
+            space: The space that it was recorded of, on its pipeline.
+        """
+        return replace(self, rows=tuple(replace(row, digest=space.decode(row.params).digest) for row in self.rows))
 
     def save(self, path: str | Path) -> None:
         """Writes the table; the same table gives the same bytes."""

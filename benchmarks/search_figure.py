@@ -1,0 +1,70 @@
+"""The comparison of searches as a Markdown table and as a figure."""
+
+from pathlib import Path
+from typing import Any
+
+STYLES = {
+    "ours": ("#D55E00", "-"),
+    "ours, no foresight": ("#D55E00", ":"),
+    "NSGA-II, as ECAD": ("#0072B2", "-"),
+    "GP": ("#009E73", "-"),
+    "TPE": ("#56B4E9", "-"),
+    "random": ("#999999", "-"),
+    "BudCache's annealing": ("#CC79A7", "--"),
+    "dynamic programming": ("#E69F00", "--"),
+    "FRDiff's uniform grid": ("#000000", "--"),
+    "fewer steps": ("#999999", "--"),
+}
+"""Colour (Okabe and Ito's palette) and line of what the figure shows; the table has all."""
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Returns the table in Markdown."""
+    count = result["policies"]
+    lines = [
+        f"#### `{result['study']}`: {count} policies, of which every one was measured",
+        "",
+        "| search | evaluations to 95 % | to 99 % | measured seconds to 95 % | to 99 % |",
+        "|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        cells = [_cell(row, kind, level, count) for kind in ("evaluations", "seconds") for level in ("95", "99")]
+        lines.append(f"| {row['search']} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(row: dict[str, Any], kind: str, level: str, count: int) -> str:
+    """Returns a median with its quartiles; where most seeds never get there, that they do not."""
+    low, middle, high = row[f"{kind}_{level}"]
+    if row[f"reached_{level}"] * 2 < row["seeds"]:
+        return f"not within {len(row['curve'])}" if len(row["curve"]) < min(count, 80) else "not reached"
+    return f"{middle:.0f}" if low == high else f"{middle:.0f} ({low:.0f} to {high:.0f})"
+
+
+def figure(result: dict[str, Any], path: Path) -> None:
+    """Draws the share of the hypervolume over evaluations: medians, and quartiles as a band."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    made, axes = pyplot.subplots(figsize=(7.5, 4.8), layout="constrained")
+    for row in result["rows"]:
+        if row["search"] in STYLES:
+            colour, line = STYLES[row["search"]]
+            low, middle, high = zip(*row["curve"], strict=True)
+            x = range(1, len(middle) + 1)
+            axes.plot(x, middle, line, color=colour, label=row["search"], linewidth=2.2 if row["search"] == "ours" else 1.4)
+            axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+    for level in (0.95, 0.99):
+        axes.axhline(level, color="#cccccc", linewidth=0.8, zorder=0)
+        place = {"xytext": (2, 2), "textcoords": "offset points"}
+        axes.annotate(f"{100 * level:.0f} %", (1, level), fontsize=7, color="#666666", **place)
+    axes.set(xscale="log", xlabel="policies measured", ylabel="share of the table's hypervolume", ylim=(0, 1.02))
+    seeds = max(row["seeds"] for row in result["rows"])
+    title = f"{result['study']}: searches of {result['policies']} recorded policies, medians of {seeds} seeds"
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8, loc="lower right")
+    made.savefig(path, dpi=130)
+    pyplot.close(made)
