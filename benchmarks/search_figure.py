@@ -58,8 +58,7 @@ def figure(result: dict[str, Any], path: Path) -> None:
             axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
     for level in (0.95, 0.99):
         axes.axhline(level, color="#cccccc", linewidth=0.8, zorder=0)
-        place = {"xytext": (2, 2), "textcoords": "offset points"}
-        axes.annotate(f"{100 * level:.0f} %", (1, level), fontsize=7, color="#666666", **place)
+        axes.text(1, level, f"{100 * level:.0f} %", fontsize=7, color="#666666", va="bottom")
     axes.set(xscale="log", xlabel="policies measured", ylabel="share of the table's hypervolume", ylim=(0, 1.02))
     seeds = max(row["seeds"] for row in result["rows"])
     title = f"{result['study']}: searches of {result['policies']} recorded policies, medians of {seeds} seeds"
