@@ -27,7 +27,8 @@ from benchmarks.front_table import figure, replace_block, table
 from benchmarks.record import heading, save
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import frdiff_policy, full_policy, keyframe_policy
-from frdiff_tune.search.pareto import Front, front, non_dominated
+from frdiff_tune.search.objective import non_dominated
+from frdiff_tune.search.pareto import Front, front
 from frdiff_tune.search.setting import held_out_cases, open_pipeline
 from frdiff_tune.search.solvers import runnable
 from frdiff_tune.search.study import Study, load_study

@@ -75,7 +75,7 @@ def true_family(family: str, policy: Policy) -> str:
 
 def points_so_far(outcomes: Sequence[TrialOutcome]) -> tuple[Point, ...]:
     """Returns finished trials while a search runs, each policy once, without words."""
-    from frdiff_tune.search.pareto import non_dominated
+    from frdiff_tune.search.objective import non_dominated
 
     first = [outcome for outcome in outcomes if outcome.duplicate_of is None]
     best = {outcome.number for outcome in non_dominated(first)}

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, log10
+
+import numpy as np
 
 from frdiff_tune.errors import LimitError, StudyError
+from frdiff_tune.search.aim import loss
+from frdiff_tune.search.cost_figure import COSTS, better
+from frdiff_tune.search.objective import OBJECTIVES, non_dominated
 from frdiff_tune.search.pareto import Front, Point
-from frdiff_tune.search.volume import FLOOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def pick(found: Front, wanted: Pick | None = None) -> Point:
             f"{closest.trial.number}, has LPIPS {closest.trial.lpips.value:.4g}. Loosen `search.limits`."
         )
     if wanted.max_lpips is None and wanted.max_latency_ms is None:
-        return knee([point for point in allowed if point.surely] or allowed)
+        return knee([point for point in allowed if point.surely] or allowed, found.objectives)
     return _limited(allowed, wanted)
 
 
@@ -100,22 +103,27 @@ def _limited(points: Sequence[Point], wanted: Pick) -> Point:
     return min(kept, key=lambda point: (point.trial.lpips.value, point.trial.latency_ms.value))
 
 
-def knee(points: Sequence[Point]) -> Point:
-    """Returns the point of their front that is farthest below the chord from its fastest to its finest point.
+def knee(points: Sequence[Point], objectives: Sequence[str] = OBJECTIVES) -> Point:
+    """Returns the point of their front that is farthest below the chord, or plane, through the best of each objective.
 
-    Latency and log10 LPIPS are scaled to the chord's own length in each; a front of one or two points has no knee, and
-    then it is the fastest.
+    Every objective is scaled to its own range on the front; distances from the reference count in decades. Where there is one
+    objective, it is the best point; where the front has no range in one of them, or two points, the fastest.
 
     Arguments:
         points: At least one point.
+        objectives: Names of figures.
     """
-    from frdiff_tune.search.pareto import non_dominated
-
     by_number = {point.trial.number: point for point in points}
-    ordered = [by_number[outcome.number] for outcome in non_dominated([point.trial for point in points])]
-    places = [(point.trial.latency_ms.value, log10(max(point.trial.lpips.value, FLOOR))) for point in ordered]
-    (x0, y0), (x1, y1) = places[0], places[-1]
-    if len(places) < 3 or x1 == x0 or y1 == y0:
+    ordered = [by_number[outcome.number] for outcome in non_dominated([point.trial for point in points], objectives)]
+    places = np.array([[_scaled(name, point.trial.figure(name).value) for name in objectives] for point in ordered])
+    reach = np.ptp(places, axis=0)
+    if len(places) < 3 or not reach.all():
         return ordered[0]
-    below = [1 - (x - x0) / (x1 - x0) - (y - y1) / (y0 - y1) for x, y in places]
-    return ordered[max(range(len(below)), key=lambda i: below[i] / hypot(1, 1))]
+    return ordered[int(((places - places.min(0)) / reach).sum(1).argmin())]
+
+
+def _scaled(name: str, value: float) -> float:
+    """Returns an objective on the scale on which it counts, lower values better."""
+    if name in COSTS:
+        return value if better(name) == "lower" else -value
+    return loss(name, value)

@@ -1,6 +1,6 @@
 """The front: what a study has found, and how much of the plane it holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optuna.trial import TrialState
@@ -9,6 +9,7 @@ from frdiff_tune.errors import StudyError
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.search import storage
 from frdiff_tune.search.ledger import Ledger
+from frdiff_tune.search.objective import OBJECTIVES, non_dominated
 from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped, distinct, infeasible
 from frdiff_tune.search.study import Study
 from frdiff_tune.search.volume import hypervolume
@@ -42,12 +43,14 @@ class Front:
         reference: Latency of the reference.
         failures: Trials whose policies could not be measured, each policy once.
         stopped: Trials that were stopped early because another one surely beats them, each policy once.
+        objectives: What the front is of.
     """
 
     points: tuple[Point, ...]
     reference: Latency
     failures: tuple[TrialFailure, ...] = ()
     stopped: tuple[TrialStopped, ...] = ()
+    objectives: tuple[str, ...] = OBJECTIVES
 
     @property
     def best(self) -> tuple[Point, ...]:
@@ -77,7 +80,7 @@ def front(study: Study) -> Front:
     finished = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     outcomes = [TrialOutcome.read(trial) for trial in distinct(finished)]
     ledger = Ledger(opened.engine)
-    best = {outcome.number for outcome in non_dominated(outcomes)}
+    best = {outcome.number for outcome in non_dominated(_rivals(study, outcomes), study.file.search.objectives)}
     reference = found.user_attrs.get("frdiff:reference_latency")
     if not outcomes or reference is None:
         raise StudyError(
@@ -86,11 +89,18 @@ def front(study: Study) -> Front:
     stopped = found.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
     failed = [trial for trial in found.get_trials(deepcopy=False, states=(TrialState.FAIL,)) if infeasible(trial)]
     return Front(
+        objectives=study.file.search.objectives,
         failures=tuple(TrialFailure.read(trial) for trial in distinct(failed)),
         stopped=tuple(TrialStopped.read(trial) for trial in distinct(stopped)),
         points=tuple(_point(study, outcome, ledger, outcome.number in best) for outcome in outcomes),
         reference=Latency.model_validate({**reference, "samples_ms": tuple(reference["samples_ms"] or ()) or None}),
     )
+
+
+def _rivals(study: Study, outcomes: list[TrialOutcome]) -> list[TrialOutcome]:
+    """Returns those among which the best are found: with one objective, those that keep the limits, if any do."""
+    limits = study.limits if len(study.file.search.objectives) == 1 else ()
+    return [o for o in outcomes if all(limit.excess(o.figure(limit.name).value) <= 0 for limit in limits)] or outcomes
 
 
 def _point(study: Study, outcome: TrialOutcome, ledger: Ledger, on_front: bool) -> Point:
@@ -100,12 +110,3 @@ def _point(study: Study, outcome: TrialOutcome, ledger: Ledger, on_front: bool) 
     within = all(limit.excess(figure.value) <= 0 for limit, figure in figures)
     surely = all(limit.excess(limit.worst(figure)) <= 0 for limit, figure in figures)
     return Point(trial=outcome, policy=policy, on_front=on_front, within_limits=within, surely=surely)
-
-
-def non_dominated(outcomes: Sequence[TrialOutcome]) -> list[TrialOutcome]:
-    """Returns the trials that no other one beats in latency or LPIPS without losing in the other, fastest first."""
-    kept: list[TrialOutcome] = []
-    for outcome in sorted(outcomes, key=lambda o: (o.latency_ms.value, o.lpips.value, o.number)):
-        if not kept or outcome.lpips.value < kept[-1].lpips.value:
-            kept.append(outcome)
-    return kept

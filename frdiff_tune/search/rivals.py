@@ -5,12 +5,22 @@ from collections.abc import Mapping
 import optuna
 from optuna.trial import TrialState
 
-from frdiff_tune.measure import Measurement
+from frdiff_tune.measure import Figure, Measurement
 from frdiff_tune.runtime import Capture
+from frdiff_tune.search.aim import TIMES
+from frdiff_tune.search.cost_figure import COSTS
 from frdiff_tune.search.ledger import Ledger, Place
+from frdiff_tune.search.objective import non_dominated
 from frdiff_tune.search.outcome import TrialOutcome, distinct
-from frdiff_tune.search.pareto import non_dominated
 from frdiff_tune.search.racing import Member
+from frdiff_tune.search.study import Study
+
+
+def races(study: Study) -> bool:
+    """Whether trials of a study race: all that it wants is time and LPIPS, in which one trial can surely beat another."""
+    wanted = study.file.search.objectives
+    known = all(name in TIMES or (name not in COSTS and Figure.parse(name).metric == "lpips") for name in wanted)
+    return known and study.file.search.race > 0
 
 
 def members(study: optuna.Study, ledger: Ledger, places: Mapping[Capture, Place]) -> list[Member]:

@@ -187,9 +187,9 @@ def measuring(study: Study) -> dict[str, Any]:
 
 
 def searched_metrics(study: Study) -> tuple[str, ...]:
-    """Returns the metrics that every trial is measured with: LPIPS, and those that the study's limits name."""
-    bounded = (limit.name for limit in study.limits if limit.name not in COSTS)
-    return tuple(dict.fromkeys(("lpips", *(Figure.parse(name).metric for name in bounded))))
+    """Returns the metrics that every trial is measured with: LPIPS, and those that objectives and limits name."""
+    named = (*study.file.search.objectives, *(limit.name for limit in study.limits))
+    return tuple(dict.fromkeys(("lpips", *(Figure.parse(name).metric for name in named if name not in COSTS))))
 
 
 def precision(study: Study) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.errors import StudyError
 from frdiff_tune.search.ledger import Ledger
+from frdiff_tune.search.objective import directions
 from frdiff_tune.search.samplers import quiet
 from frdiff_tune.search.study import Study
 
@@ -108,7 +109,10 @@ def open_study(study: Study, storage: RDBStorage, more: dict[str, Any] | None = 
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line per trial is the command line's to print
     opened = optuna.create_study(
-        study_name=study.name, storage=storage, directions=["minimize", "minimize"], load_if_exists=True
+        study_name=study.name,
+        storage=storage,
+        directions=directions(study.file.search.objectives),
+        load_if_exists=True,
     )
     kept: dict[str, Any] | None = opened.user_attrs.get(DEFINITION)
     definition = study.definition | (more or {})

@@ -1,19 +1,18 @@
 """The study file: one question, as TOML."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from frdiff_tune.measure import IMAGES, PAIRED, SETS
 from frdiff_tune.runtime import CAPTURES, Capture
 from frdiff_tune.search.limit import Limit
-from frdiff_tune.search.samplers import SAMPLERS
+from frdiff_tune.search.objective import OBJECTIVES, check_objectives
+from frdiff_tune.search.samplers import SAMPLERS, SINGLE
 from frdiff_tune.search.starting import KINDS
 from frdiff_tune.search.toml_file import Section, nearest
 
-OBJECTIVES = ("latency_ms", "lpips")
-"""What is made small: wall time of a call in milliseconds, and mean LPIPS against the reference."""
 OURS = ("generator", "output_type", "return_dict", "prompt", "class_labels", "callback_on_step_end")
 """Call arguments that the measurement gives itself."""
 
@@ -127,7 +126,9 @@ class SearchSection(Section):
     """What is searched for, how, and for how long.
 
     Arguments:
-        objectives: What is made small.
+        objectives: One to three figures that are made small, or large where higher values are better: of quality, as ``lpips``
+            or ``psnr_median``, and of cost: ``latency_ms``, ``speedup``, ``cache_mib``. With one, the limits say what must not
+            be paid for it.
         race: Chance, at most, that a trial is stopped early which nothing on the front beats; 0 stops none. A trial is stopped
             between blocks of cases when another one is no slower and surely closer to the reference on the same cases.
         limits: Bounds on figures of quality or cost, as ``lpips <= 0.05``, ``psnr >= 30``, ``speedup >= 1.5`` or
@@ -157,12 +158,7 @@ class SearchSection(Section):
     @field_validator("objectives")
     @classmethod
     def _known_objectives(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in OBJECTIVES:
-                raise ValueError(f"must name metrics that are known but got {name!r}. {nearest(name, OBJECTIVES)}")
-        if sorted(value) != sorted(OBJECTIVES):
-            raise ValueError(f"must be {list(OBJECTIVES)} but got {list(value)}. Other pairs are not supported yet.")
-        return OBJECTIVES
+        return check_objectives(value)
 
     @field_validator("limits")
     @classmethod
@@ -183,6 +179,15 @@ class SearchSection(Section):
             if name not in KINDS:
                 raise ValueError(f"must name kinds of starting points but got {name!r}. {nearest(name, KINDS)}")
         return value
+
+    @model_validator(mode="after")
+    def _suits(self) -> Self:
+        if self.sampler in SINGLE and len(self.objectives) > 1:
+            raise ValueError(
+                f"sampler must be one for {len(self.objectives)} objectives but got {self.sampler!r}, which knows one. "
+                f'Name one objective, or use "auto".'
+            )
+        return self
 
     @field_validator("capture", mode="before")
     @classmethod

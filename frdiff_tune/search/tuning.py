@@ -29,7 +29,7 @@ from frdiff_tune.search.outcome import (
     what,
 )
 from frdiff_tune.search.racing import Member, Race
-from frdiff_tune.search.rivals import members
+from frdiff_tune.search.rivals import members, races
 from frdiff_tune.search.samplers import FORESEEING, SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
@@ -39,8 +39,6 @@ from frdiff_tune.search.study import Study
 Ended = TrialOutcome | TrialFailure | TrialStopped
 REPEATS = 3
 """Repeats in a row that end a study: its sampler has nothing new to propose."""
-
-
 SLACK = 0.03
 """A latency of a first few calls may be too high by so much, whatever its interval says."""
 
@@ -215,11 +213,14 @@ class Run:
             self.optuna_study.enqueue_trial(params, {**given, storage.WORKER: self.worker})
         tried = sum(_counts(trial) for trial in everything)
         running = any(trial.state == TrialState.RUNNING for trial in everything)
-        search = self.study.file.search
-        self.optuna_study.sampler = SAMPLERS[search.sampler](Proposal(self.space, search.seed, tried, running))
+        self.optuna_study.sampler = SAMPLERS[self.study.file.search.sampler](self._proposal(tried, running))
         trial = self.optuna_study.ask(self.space.distributions)
         trial.set_user_attr(storage.WORKER, self.worker)
         return trial
+
+    def _proposal(self, tried: int, running: bool) -> Proposal:
+        search = self.study.file.search
+        return Proposal(self.space, search.seed, tried, running, search.objectives, self.study.limits)
 
     def _measure(self, trial: Trial, policy: Policy, capture: Capture) -> None:
         """Measures what is not known of a policy that is launched in a way, and tells the trial."""
@@ -227,7 +228,7 @@ class Run:
         twin = next((other for other in self._finished() if what(other) == (digest, capture)), None)
         self.ledger.keep(policy)
         known: list[Measurement] = []
-        exempt = trial.user_attrs.get("family", "").startswith(KNOWN) or self.study.file.search.race == 0
+        exempt = trial.user_attrs.get("family", "").startswith(KNOWN) or not races(self.study)
         rivals = [] if exempt else members(self.optuna_study, self.ledger, self.places)
         for block in self._blocks(policy, place, capture):
             if isinstance(block, Failure):

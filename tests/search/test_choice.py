@@ -11,7 +11,7 @@ from frdiff_tune.measure import Interval
 from frdiff_tune.policy import Latency
 from frdiff_tune.runtime import full_policy
 from frdiff_tune.search import Front, Pick, Point, TrialOutcome, hypervolume, knee, pick
-from frdiff_tune.search.pareto import non_dominated
+from frdiff_tune.search.objective import non_dominated
 from frdiff_tune.search.volume import FLOOR
 from tests.tiny import tiny_dit
 

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+CLOSE = 0.01
+"""Relative standard deviation of a foreseen latency, where it must keep a limit."""
 Array = NDArray[np.float64]
 
 
@@ -37,6 +39,37 @@ def expected_gain(
     z = (levels - mean[:, None]) / deviation[:, None]
     better = deviation[:, None] * (z * ndtr(z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
     found: Array = (width * better).sum(1)
+    return found
+
+
+def gain_in_time(latency: Array, mean: Array, deviation: Array, corner: tuple[float, float], best: float | None) -> Array:
+    """Returns by how much each policy is expected to be faster than the best that is close enough, with shape (n,).
+
+    Arguments:
+        latency: Of each policy over the reference's, with shape (n,).
+        mean: Expected log10 distance, with shape (n,).
+        deviation: Its standard deviation, with shape (n,).
+        corner: The worst log10 distance and latency that count.
+        best: Latency of the best; None: as slow as counts.
+    """
+    faster = np.clip((corner[1] if best is None else best) - latency, 0.0, None)
+    found: Array = faster * ndtr((corner[0] - mean) / deviation)
+    return found
+
+
+def gain_in_loss(latency: Array, mean: Array, deviation: Array, corner: tuple[float, float], best: float | None) -> Array:
+    """Returns by how much each policy is expected to be closer than the best that is fast enough, with shape (n,).
+
+    Arguments:
+        latency: Of each policy over the reference's, with shape (n,).
+        mean: Expected log10 distance, with shape (n,).
+        deviation: Its standard deviation, with shape (n,).
+        corner: The worst log10 distance and latency that count.
+        best: log10 distance of the best; None: as far as counts.
+    """
+    z = ((corner[0] if best is None else best) - mean) / deviation
+    better = deviation * (z * ndtr(z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
+    found: Array = better * ndtr((corner[1] - latency) / (CLOSE * corner[1]))
     return found
 
 

@@ -2,6 +2,8 @@
 
 from frdiff_tune.search.samplers._base import MakeSampler, Proposal, quiet
 from frdiff_tune.search.samplers.auto import auto
+from frdiff_tune.search.samplers.brute_force import brute_force
+from frdiff_tune.search.samplers.cmaes import cmaes
 from frdiff_tune.search.samplers.gp import gp
 from frdiff_tune.search.samplers.guided import guided
 from frdiff_tune.search.samplers.local import local
@@ -19,11 +21,15 @@ SAMPLERS: dict[str, MakeSampler] = {
     "nsga2": nsga2,
     "nsga3": nsga3,
     "gp": gp,
+    "cmaes": cmaes,
     "random": random,
+    "brute_force": brute_force,
     "qmc": qmc,
 }
 
+SINGLE = ("cmaes",)
+"""Those that know one objective only."""
 FORESEEING = ("auto", "guided")
 """Those that foresee errors, and so find good keyframe sets without being shown any."""
 
-__all__ = ["FORESEEING", "SAMPLERS", "MakeSampler", "Proposal", "quiet"]
+__all__ = ["FORESEEING", "SAMPLERS", "SINGLE", "MakeSampler", "Proposal", "quiet"]

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from optuna.samplers import BaseSampler
 
+from frdiff_tune.search.limit import Limit
+from frdiff_tune.search.objective import OBJECTIVES
+
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
 
@@ -21,12 +24,16 @@ class Proposal:
         study_seed: The study's seed.
         finished: Trials finished so far.
         parallel: Whether other trials are running, whose neighbourhood is to be avoided.
+        objectives: What the study makes small or large.
+        limits: What it bounds.
     """
 
     space: "Space"
     study_seed: int
     finished: int
     parallel: bool = False
+    objectives: tuple[str, ...] = OBJECTIVES
+    limits: tuple[Limit, ...] = ()
 
     @property
     def seed(self) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log10
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,25 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.runtime import Capture
-from frdiff_tune.search.foresight import LatencyModel, Outline, QualityModel, expected_gain, outline_of
-from frdiff_tune.search.outcome import SO_FAR
+from frdiff_tune.search.aim import Aim
+from frdiff_tune.search.foresight import (
+    LatencyModel,
+    Outline,
+    QualityModel,
+    expected_gain,
+    gain_in_loss,
+    gain_in_time,
+    outline_of,
+)
+from frdiff_tune.search.outcome import SO_FAR, what
 from frdiff_tune.search.samplers._base import Proposal
 from frdiff_tune.search.samplers.candidates import Candidates
+from frdiff_tune.search.samplers.local import local
 from frdiff_tune.search.space_file import CAPTURE, Params
-from frdiff_tune.search.volume import CORNER, FLOOR
 
 Array = NDArray[np.float64]
 What = tuple[Outline, Capture]
 
-FIGURES = ("latency_ms", "lpips")
 LEARNT = 160
 """Trials that the model of distances learns from at most: those nearest to the front."""
 BEST, AROUND = 6, 24
@@ -33,10 +40,14 @@ BEST, AROUND = 6, 24
 def guided(proposal: Proposal) -> BaseSampler:
     """Returns Bayesian optimisation whose models know what a policy does: its errors in recorded runs, and its network calls.
 
+    It knows time against one figure of quality, and either of the two within a limit of the other. Of other objectives nothing
+    is foreseen; then it is local search.
+
     Arguments:
         proposal: What is proposed for; what other running trials try counts as if it were measured as foreseen.
     """
-    return GuidedSampler(proposal)
+    aim = Aim.of(proposal.objectives, proposal.limits)
+    return local(proposal) if aim is None else GuidedSampler(proposal, aim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +61,18 @@ class _Seen:
 
 
 class GuidedSampler(BaseSampler):
-    """Proposes what is expected to add most to the front's hypervolume in (log10 LPIPS, latency over the reference's).
+    """Proposes what is expected to gain most: hypervolume in (log10 LPIPS, latency over the reference's), or one objective.
 
     Candidates are the whole space where it is small, else keyframe sets of least foreseen error, neighbours of the front and
     uniform draws.
 
     Arguments:
         proposal: What is proposed for.
+        aim: What is wanted.
     """
 
-    def __init__(self, proposal: Proposal) -> None:
-        self.space, self.corner = proposal.space, CORNER
+    def __init__(self, proposal: Proposal, aim: Aim) -> None:
+        self.space, self.aim = proposal.space, aim
         self.candidates = Candidates(proposal.space, np.random.default_rng(proposal.seed))
         self.random = RandomSampler(seed=proposal.seed)
 
@@ -77,26 +89,28 @@ class GuidedSampler(BaseSampler):
         seen = [each for other in trials if (each := self._seen(other, reference)) is not None]
         pending = [self._what(other.params) for other in trials if _is_asked(other, search_space)]
         known = {self._known(other) for other in trials if "digest" in other.user_attrs} | set(pending)
-        return self._best(_Foretold(self, seen, pending), trials, known)
+        return self._best(_Foretold(self, seen, pending, self.aim.slowest(reference)), trials, known)
 
     def _best(self, foretold: "_Foretold", trials: Sequence[FrozenTrial], known: set[What]) -> dict[str, Any]:
         """Returns the parameters of the best candidate that is new."""
         listed = self.space.foresight.listed
         if listed is not None:
             every = {(outline, capture): params for outline, params in listed.items() for capture in self.space.captures}
-            return self._params(_ranked(foretold, every, known))
+            return self._params(_ranked(foretold, every, known), trials)
         front = set(foretold.front)
         parents = [other.params for other in trials if other.state == TrialState.COMPLETE and self._known(other) in front]
         found = {self._what(params): params for params in self.candidates(parents)}
         ranked = _ranked(foretold, found, known)
-        around = self.candidates.near([found[what] for what in list(ranked)[:BEST]], AROUND)
+        around = self.candidates.near([found[each] for each in list(ranked)[:BEST]], AROUND)
         found |= {self._what(params): params for params in around}
-        return self._params(_ranked(foretold, found, known))
+        return self._params(_ranked(foretold, found, known), trials)
 
-    def _params(self, ranked: Mapping[What, Params]) -> dict[str, Any]:
-        """Returns all parameters of the first; nothing where there is none."""
+    def _params(self, ranked: Mapping[What, Params], trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+        """Returns all parameters of the first that no trial has tried; nothing where there is none."""
+        tried = {what(trial) for trial in trials if "digest" in trial.user_attrs}
         for (_, capture), params in ranked.items():
-            return {name: capture if name == CAPTURE else params[name] for name in self.space.distributions}
+            if (self.space.decode(params).digest, capture) not in tried:  # a policy may have more than one outline
+                return {name: capture if name == CAPTURE else params[name] for name in self.space.distributions}
         return {}
 
     def _what(self, params: Params) -> What:
@@ -110,12 +124,12 @@ class GuidedSampler(BaseSampler):
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or "duplicate_of" in trial.user_attrs:
             return None
         whole = trial.state == TrialState.COMPLETE
-        figures = {name: trial.user_attrs[name][0] for name in FIGURES} if whole else trial.user_attrs.get(SO_FAR)
+        names = "latency_ms", self.aim.quality
+        figures = {name: trial.user_attrs[name][0] for name in names} if whole else trial.user_attrs.get(SO_FAR)
         if figures is None:
             return None
         within = whole and all(excess <= 0 for excess in trial.constraints.values())
-        loss = log10(max(figures["lpips"], FLOOR))
-        return _Seen(self._known(trial), loss, figures["latency_ms"] / reference, within)
+        return _Seen(self._known(trial), self.aim.loss(figures), figures["latency_ms"] / reference, within)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -131,10 +145,15 @@ class _Foretold:
         sampler: Whose space and corner.
         seen: Trials of which something is measured.
         pending: What other running trials try; it counts as if it came out as foreseen.
+        slowest: The greatest latency that counts, over the reference's.
     """
 
-    def __init__(self, sampler: GuidedSampler, seen: Sequence[_Seen], pending: Sequence[What]) -> None:
-        self.corner = log10(sampler.corner[0]), sampler.corner[1]
+    def __init__(
+        self, sampler: GuidedSampler, seen: Sequence[_Seen], pending: Sequence[What], slowest: float
+    ) -> None:
+        self.aim, losses = sampler.aim, [each.loss for each in seen]
+        worst = max(losses, default=0.0) if self.aim.worst_loss is None else self.aim.worst_loss
+        self.corner = worst, slowest
         self.errors = errors = sampler.space.foresight.errors
         within = [(each.loss, each.ratio) for each in seen if each.within]
         some = _nearest(seen)
@@ -157,7 +176,13 @@ class _Foretold:
         if not some:
             return np.zeros(0)
         mean, deviation = self.quality([self.errors(outline) for outline, _ in some])
-        return expected_gain(self.points, self._latency(some), mean, deviation, self.corner)
+        latency = self._latency(some)
+        if self.aim.fast and self.aim.close:
+            return expected_gain(self.points, latency, mean, deviation, self.corner)
+        best = min((p[self.aim.fast] for p in self.points), default=None)
+        if self.aim.fast:
+            return gain_in_time(latency, mean, deviation, self.corner, best)
+        return gain_in_loss(latency, mean, deviation, self.corner, best)
 
     def _latency(self, some: Sequence[What]) -> Array:
         found = np.zeros(len(some))
@@ -170,7 +195,7 @@ class _Foretold:
 
 def _ranked(foretold: _Foretold, candidates: Mapping[What, Params], known: set[What]) -> dict[What, Params]:
     """Returns the candidates that are new, the greatest expected gain first."""
-    new = [what for what in candidates if what not in known]
+    new = [each for each in candidates if each not in known]
     return {new[i]: candidates[new[i]] for i in np.argsort(-foretold.gains(new), kind="stable")}
 
 

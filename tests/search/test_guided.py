@@ -1,0 +1,118 @@
+"""Guided search: what it proposes is new and within the space, better than random draws, and what the study wants."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frdiff_tune.search import Space, TrialOutcome, TrialStopped, front, search_cases, tune
+from frdiff_tune.search.aim import Aim, loss
+from frdiff_tune.search.choice import pick
+from frdiff_tune.search.designed import designed
+from frdiff_tune.search.limit import Limit
+from frdiff_tune.search.outcome import SO_FAR
+from frdiff_tune.search.samplers import Proposal
+from frdiff_tune.search.samplers.guided import GuidedSampler, guided
+from frdiff_tune.search.samplers.local import LocalSampler
+from frdiff_tune.search.study import Study
+from tests.search.recorded import Recorded, recorded, study_at
+from tests.search.test_races import racing
+from tests.search.test_record import STEPS, finite
+from tests.search.test_tuning import optuna_study, outcomes
+from tests.tiny import tiny_dit
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Any:
+    return tiny_dit("v_prediction")
+
+
+def test_a_finite_space_is_measured_each_policy_once(tmp_path: Path, pipe: Any) -> None:
+    study = finite(tmp_path)
+    search = study.file.search.model_copy(update={"sampler": "auto", "trials": 40, "limits": ("lpips <= 0.05",), "race": 0.0})
+    study = replace(study, file=study.file.model_copy(update={"search": search}))
+    policies = {policy.digest for _, policy in designed(Space(study.space, pipe, STEPS))}
+    found = [event for event in tune(study, pipe=pipe, evaluator=recorded(study, pipe)) if isinstance(event, TrialOutcome)]
+    first = found[: len(policies)]
+    assert {outcome.digest for outcome in first} == policies and not any(outcome.duplicate_of for outcome in first)
+
+
+def test_it_finds_a_better_front_than_random_draws(tmp_path: Path, pipe: Any) -> None:
+    volumes = {}
+    for sampler in ("auto", "random"):
+        study = study_at(tmp_path / sampler, "demo-dit", sampler=sampler, trials=30, starting_points=())
+        outcomes(study, pipe)
+        shown = front(study)
+        assert len(shown.points) == 30, "none twice"
+        volumes[sampler] = shown.volume(shown.points)
+    assert volumes["auto"] > 1.15 * volumes["random"]
+
+
+def test_a_stopped_trial_teaches_and_is_shown_nowhere(tmp_path: Path, pipe: Any) -> None:
+    study = racing(tmp_path, 0.05)
+    events = list(tune(study, pipe=pipe, evaluator=Recorded(search_cases(study, pipe), size=8)))
+    stopped = {event.number for event in events if isinstance(event, TrialStopped)}
+    kept = optuna_study(study)
+    for trial in kept.trials:
+        assert (SO_FAR in trial.user_attrs) == (trial.number in stopped)
+        assert ("lpips" in trial.user_attrs) == (trial.number not in stopped)
+    sampler = GuidedSampler(Proposal(Space(study.space, pipe, 50), 0, 40), _aim(study))
+    learnt = [each for trial in kept.trials if (each := sampler._seen(trial, 105.0)) is not None]
+    assert len(learnt) == len(kept.trials) and sum(not each.within for each in learnt) == len(stopped)
+
+
+def _aim(study: Study) -> Aim:
+    found = Aim.of(study.file.search.objectives, study.limits)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("objectives", "limits"),
+    [(("latency_ms",), ("lpips <= 0.006",)), (("lpips",), ("latency_ms <= 60",)), (("speedup", "psnr"), ("lpips <= 0.05",))],
+)
+def test_what_a_study_wants_is_what_it_gets(
+    tmp_path: Path, pipe: Any, objectives: tuple[str, ...], limits: tuple[str, ...]
+) -> None:
+    best = {}
+    for sampler in ("auto", "random"):
+        study = study_at(tmp_path / sampler, "demo-dit", sampler=sampler, trials=30, objectives=objectives, limits=limits)
+        outcomes(study, pipe)
+        shown = front(study)
+        directions = [direction.name for direction in optuna_study(study).directions]
+        assert directions == ["MAXIMIZE" if name in ("speedup", "psnr") else "MINIMIZE" for name in objectives]
+        if len(objectives) == 1:
+            (only,) = shown.best
+            assert only.within_limits and pick(shown).trial == only.trial
+            within = [point.trial.figure(objectives[0]).value for point in shown.points if point.within_limits]
+            best[sampler] = only.trial.figure(objectives[0]).value
+            assert best[sampler] == min(within)
+    if best:
+        assert best["auto"] <= best["random"]
+
+
+def test_what_is_foreseen_and_what_is_not(pipe: Any, tmp_path: Path) -> None:
+    space = Space(study_at(tmp_path, "demo-dit").space, pipe, 50)
+    limits = (Limit("lpips", 0.01),)
+    for objectives, bounds, kind in (
+        (("latency_ms", "lpips"), (), GuidedSampler),
+        (("speedup", "ssim_median"), (), GuidedSampler),
+        (("latency_ms",), limits, GuidedSampler),
+        (("latency_ms",), (), LocalSampler),
+        (("latency_ms", "cache_mib"), limits, LocalSampler),
+        (("latency_ms", "lpips", "psnr"), (), LocalSampler),
+    ):
+        assert isinstance(guided(Proposal(space, 0, 0, False, objectives, bounds)), kind)
+
+
+def test_limits_are_the_corner() -> None:
+    aim = Aim.of(("latency_ms", "lpips"), (Limit("lpips", 0.1), Limit("speedup", 2.0), Limit("latency_ms", 80.0)))
+    assert aim is not None and aim.worst_loss == pytest.approx(-1) and aim.slowest(100.0) == 0.5 and aim.slowest(320.0) == 0.25
+    usual = Aim.of(("latency_ms", "lpips"), ())
+    assert usual is not None and usual.worst_loss == pytest.approx(loss("lpips", 0.05)) and usual.slowest(100.0) == 1.0
+
+
+def test_losses_are_decades() -> None:
+    assert loss("lpips_median", 0.01) == pytest.approx(-2) and loss("lpips", 0.0) == pytest.approx(-5)
+    assert loss("ssim", 0.99) == pytest.approx(-2) and loss("psnr", 30.0) == pytest.approx(-3)
