@@ -31,16 +31,17 @@ def heading(study: Study, pipe: Any, command: str, pictures: int) -> dict[str, A
     }
 
 
-def save(result: dict[str, Any], name: str, folder: Path = RESULTS) -> Path:
+def save(result: dict[str, Any], name: str, folder: Path | None = None) -> Path:
     """Writes a result and returns where.
 
     Arguments:
         result: JSON values; ``rows`` is a list.
         name: Of the file, without its ending.
-        folder: Where.
+        folder: Where; None: with the committed ones.
     """
     head = json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1).removesuffix("\n}")
     rows = ",\n".join(f"  {json.dumps(row)}" for row in result["rows"])
+    folder = folder or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     path.write_text(f'{head},\n "rows": [\n{rows}\n ]\n}}\n')

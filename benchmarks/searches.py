@@ -17,12 +17,12 @@ from frdiff_tune.search import setting
 from frdiff_tune.search.foresight import Outline, outline_of
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import TrialOutcome
+from frdiff_tune.search.run import Run
 from frdiff_tune.search.samplers import SAMPLERS, Proposal, quiet
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.space_file import Params
 from frdiff_tune.search.study import Study, load_study
 from frdiff_tune.search.table import Row, Table, TableEvaluator
-from frdiff_tune.search.tuning import Run
 from frdiff_tune.search.volume import hypervolume
 
 TABLES = Path(__file__).parent / "tables"

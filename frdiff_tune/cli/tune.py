@@ -21,6 +21,9 @@ def tune(
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Wall time of this run.", show_default="the study's")
     ] = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", help="Another study, whose front is measured first.", show_default="none")
+    ] = None,
     weights: Annotated[str, typer.Option(help="Folder in which metrics' weights are looked for first.")] = "",
 ) -> None:
     """Search a study: measure the known policies, then let Optuna propose better ones.
@@ -40,7 +43,7 @@ like, the same command goes on where it was.
     try:
         pipe = open_pipeline(loaded)
         errors().print(_expectation(loaded, pipe, trials, minutes), soft_wrap=True)
-        _search(loaded, pipe, watch, trials, minutes)
+        _search(loaded, pipe, watch, trials, minutes, load_study(start_from) if start_from else None)
     except KeyboardInterrupt:
         errors().print(
             f"Stopped. {watch.finished} finished trials are kept; go on with: frdiff-tune tune {study}",
@@ -88,7 +91,14 @@ def _expectation(study: Study, pipe: Any, trials: int | None, minutes: float | N
     )
 
 
-def _search(study: Study, pipe: Any, watch: Watch, trials: int | None, minutes: float | None) -> None:  # noqa: ANN401
+def _search(
+    study: Study,
+    pipe: Any,  # noqa: ANN401
+    watch: Watch,
+    trials: int | None,
+    minutes: float | None,
+    start_from: Study | None,
+) -> None:
     from rich.live import Live
 
     from frdiff_tune.cli.console import errors
@@ -96,7 +106,7 @@ def _search(study: Study, pipe: Any, watch: Watch, trials: int | None, minutes: 
 
     console = errors()
     live = Live(get_renderable=watch.view, console=console, transient=True) if console.is_terminal else nullcontext()
-    with closing(search(study, trials=trials, minutes=minutes, pipe=pipe)) as run, live:  # type: ignore[type-var]
+    with closing(search(study, trials=trials, minutes=minutes, pipe=pipe, start_from=start_from)) as run, live:  # type: ignore[type-var]
         for event in run:
             line = watch.take(event)
             if not console.is_terminal:

@@ -185,7 +185,7 @@ class Space:
 
     def keyframes(self, params: Params) -> tuple[list[int], int]:
         """Returns the keyframe set that parameters write, and the denoiser steps of the run that it belongs to."""
-        T = self._T(params)
+        T = self.steps_of(params)
         encoding = self.encodings[params["keyframes.encoding"]]
         return list(encoding.decode({name: params[f"keyframes.{name}"] for name in encoding.parameters}, T)), T
 
@@ -196,9 +196,10 @@ class Space:
             params: A value per name of ``distributions``.
             keyframes: In order, step 0 first, below the run's denoiser steps.
         """
-        return {**params, **self.gaps(keyframes, self._T(params)), "keyframes.encoding": self.freest_encoding}
+        return {**params, **self.gaps(keyframes, self.steps_of(params)), "keyframes.encoding": self.freest_encoding}
 
-    def _T(self, params: Params) -> int:
+    def steps_of(self, params: Params) -> int:
+        """Returns the denoiser steps of the run that parameters write."""
         return self.full(params["num_inference_steps"], params["scheduler"]).T
 
     def decode(self, params: Params) -> Policy:

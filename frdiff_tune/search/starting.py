@@ -146,6 +146,12 @@ def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **change
     return StartingPoint(family, {name: (params | changes)[name] for name in space.distributions})
 
 
+def base_point(space: Space) -> StartingPoint:
+    """Returns the full run, every parameter at what a starting point has unless it says otherwise."""
+    T = _T(space)
+    return _point(space, "known: full", range(T), T)
+
+
 def own_scheduler(space: Space) -> str:
     """Returns the label of the pipeline's own solver, or the space's first one."""
     own = space.pipe.scheduler

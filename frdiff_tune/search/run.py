@@ -1,0 +1,233 @@
+"""One run of a study: ask Optuna, decode, measure, tell."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import Trial, TrialState
+
+from frdiff_tune.measure import Failure, Interval, Measurement, Result, summarise
+from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.runtime import Capture
+from frdiff_tune.search import storage
+from frdiff_tune.search.ledger import Ledger, Place
+from frdiff_tune.search.outcome import (
+    KNOWN,
+    SO_FAR,
+    TrialFailure,
+    TrialOutcome,
+    TrialStopped,
+    attributes,
+    distinct,
+    failure_attributes,
+    infeasible,
+    what,
+)
+from frdiff_tune.search.racing import Member, Race
+from frdiff_tune.search.rivals import members, races
+from frdiff_tune.search.samplers import FORESEEING, SAMPLERS, Proposal
+from frdiff_tune.search.setting import Measures
+from frdiff_tune.search.space import Space
+from frdiff_tune.search.starting import FEW, KNOWN_KINDS, SHARE, TURNS, StartingPoint, starting_points
+from frdiff_tune.search.study import Study
+
+Ended = TrialOutcome | TrialFailure | TrialStopped
+REPEATS = 3
+"""Repeats in a row that end a study: its sampler has nothing new to propose."""
+SLACK = 0.03
+"""A latency of a first few calls may be too high by so much, whatever its interval says."""
+
+
+class Run:
+    """One run of a study: its parts, and what the study fixed when it began.
+
+    Arguments:
+        study: The question.
+        space: Its space on the pipeline.
+        optuna_study: Where trials are kept.
+        ledger: Where measurements are kept.
+        places: How the network is launched -> where measurements of that belong there.
+        evaluator: What measures; prepared before the first trial.
+        worker: Name of this run among those that share the study.
+    """
+
+    def __init__(
+        self,
+        *,
+        study: Study,
+        space: Space,
+        optuna_study: optuna.Study,
+        ledger: Ledger,
+        places: Mapping[Capture, Place],
+        evaluator: Measures,
+        worker: str,
+    ) -> None:
+        self.study, self.space, self.optuna_study = study, space, optuna_study
+        self.ledger, self.places, self.evaluator, self.worker = ledger, places, evaluator, worker
+        self.optuna_study.set_user_attr("frdiff:parameters", list(space.distributions))
+
+    def trials(self, count: int, end: float) -> Iterator[Ended]:
+        """Yields trials until ``count`` are finished in the study, or time is up.
+
+        Arguments:
+            count: Finished trials of the whole study.
+            end: When to stop, by the monotonic clock; a trial that has begun is finished.
+        """
+        self._fix(count)
+        storage.restore(self.optuna_study, self.worker)
+        points = self._points()
+        repeats = 0
+        while len(self._finished()) < count and time.monotonic() < end and repeats < REPEATS * count:
+            try:
+                outcome = self._trial(points)
+            except UpdateFinishedTrialError:  # another run took it for one of a run that is gone, and queued it again
+                continue
+            repeats = repeats + 1 if outcome.duplicate_of is not None else 0
+            yield outcome
+
+    def enqueue(self, points: Iterable[StartingPoint]) -> None:
+        """Puts points before everything else, those that were put there before left out."""
+        for point in points:
+            attributes = {"family": point.family, storage.WORKER: self.worker}
+            self.optuna_study.enqueue_trial(dict(point.params), attributes, skip_if_exists=True)
+
+    def _points(self) -> tuple[StartingPoint, ...]:
+        """Returns the trials before the sampler's: those of the study, else known policies alone where it foresees errors."""
+        search, count = self.study.file.search, self.optuna_study.user_attrs["frdiff:trials"]
+        foreseen = search.sampler in FORESEEING
+        kinds = search.starting_points if search.starting_points is not None else (KNOWN_KINDS if foreseen else TURNS)
+        return starting_points(self.space, count, kinds, FEW if foreseen else SHARE)
+
+    def _fix(self, count: int) -> None:
+        """Keeps what must not change when the study goes on: anchor, reference, and how many starting points it has."""
+        kept = self.optuna_study.user_attrs
+        for key, value in (
+            ("frdiff:trials", count),
+            ("frdiff:anchor_ms", self.evaluator.anchor_ms),
+            ("frdiff:reference_latency", self.evaluator.reference_latency.model_dump(mode="json")),
+        ):
+            if key not in kept:
+                self.optuna_study.set_user_attr(key, value)
+
+    def _finished(self) -> list[optuna.trial.FrozenTrial]:
+        """Returns the finished trials without repeats, those that failed for good or were stopped among them."""
+        ended = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        return distinct([trial for trial in ended if trial.state != TrialState.FAIL or infeasible(trial)])
+
+    def _trial(self, points: tuple[StartingPoint, ...]) -> Ended:
+        """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
+        trial = self._ask(points)
+        try:
+            self._measure(trial, self.space.decode(trial.params), self.space.capture(trial.params))
+        except UpdateFinishedTrialError:
+            raise
+        except BaseException as error:
+            trial.set_user_attr("failure", f"{type(error).__name__}: {error}")
+            trial.set_user_attr("broken_off", not isinstance(error, Exception))
+            frozen = self.optuna_study.tell(trial, state=TrialState.FAIL)
+            if not isinstance(error, Exception):
+                storage.enqueue_again(self.optuna_study, frozen, self.worker)
+            raise
+        frozen = self.optuna_study.get_trials(deepcopy=False)[trial.number]
+        if frozen.state == TrialState.PRUNED:
+            return TrialStopped.read(frozen)
+        return TrialFailure.read(frozen) if infeasible(frozen) else TrialOutcome.read(frozen)
+
+    def _ask(self, points: tuple[StartingPoint, ...]) -> Trial:
+        """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""
+        everything = self.optuna_study.get_trials(deepcopy=False)
+        if not any(trial.state == TrialState.WAITING for trial in everything):
+            started = {trial.user_attrs.get("starting") for trial in everything}
+            point = next((i for i in range(len(points)) if i not in started), None)
+            given = {} if point is None else {"family": points[point].family, "starting": point}
+            params = {} if point is None else dict(points[point].params)
+            self.optuna_study.enqueue_trial(params, {**given, storage.WORKER: self.worker})
+        tried = sum(_counts(trial) for trial in everything)
+        running = any(trial.state == TrialState.RUNNING for trial in everything)
+        self.optuna_study.sampler = SAMPLERS[self.study.file.search.sampler](self._proposal(tried, running))
+        trial = self.optuna_study.ask(self.space.distributions)
+        trial.set_user_attr(storage.WORKER, self.worker)
+        return trial
+
+    def _proposal(self, tried: int, running: bool) -> Proposal:
+        search = self.study.file.search
+        return Proposal(self.space, search.seed, tried, running, search.objectives, self.study.limits)
+
+    def _measure(self, trial: Trial, policy: Policy, capture: Capture) -> None:
+        """Measures what is not known of a policy that is launched in a way, and tells the trial."""
+        digest, place = policy.digest, self.places[capture]
+        twin = next((other for other in self._finished() if what(other) == (digest, capture)), None)
+        self.ledger.keep(policy)
+        known: list[Measurement] = []
+        exempt = trial.user_attrs.get("family", "").startswith(KNOWN) or not races(self.study)
+        rivals = [] if exempt else members(self.optuna_study, self.ledger, self.places)
+        for block in self._blocks(policy, place, capture):
+            if isinstance(block, Failure):
+                self._keep(trial, failure_attributes(block, digest, capture, policy.nfe) | _twin(twin))
+                self.optuna_study.tell(trial, state=TrialState.FAIL)
+                return
+            known.append(block)
+            if winner := self._winner(known, rivals):
+                drawn = {"beaten_by": winner.number, "count": sum(len(each.cases) for each in known)}
+                wanted = {"of": self.study.file.cases.search_count, "nfe": policy.nfe}
+                so_far = self._summary(known)
+                learnt = {SO_FAR: {"latency_ms": so_far.latency_ms.value, **{k: v.value for k, v in so_far.figures.items()}}}
+                self._keep(trial, {"digest": digest, "capture": capture, **drawn, **wanted, **learnt} | _twin(twin))
+                self.optuna_study.tell(trial, state=TrialState.PRUNED)
+                return
+        self._tell(trial, attributes(self._summary(known), digest, capture, self.reference_ms) | _twin(twin))
+
+    def _winner(self, known: list[Measurement], rivals: list[Member]) -> Member | None:
+        """Returns who surely beats a trial of which not all is measured."""
+        cases = self.study.file.cases
+        if not rivals or sum(len(block.cases) for block in known) >= cases.search_count:
+            return None
+        latency = self._summary(known).latency_ms
+        fastest = min(latency.low, latency.value * (1 - SLACK))
+        blocks, race = -(-cases.search_count // len(known[0].cases)), Race(self.study.file.search.race)
+        return race.beaten_by(known, Interval(latency.value, fastest, latency.high), rivals, blocks)
+
+    def _blocks(self, policy: Policy, place: Place, capture: Capture) -> Iterator[Measurement | Failure]:
+        """Yields the blocks of a policy: those that are known, then those that are measured now; a failure is the last."""
+        kept, b, pictures = self.ledger.blocks(policy.digest, place), 0, 0
+        while b in kept:
+            block = kept[b]
+            yield block
+            if isinstance(block, Failure):
+                return
+            b, pictures = b + 1, pictures + len(block.cases)
+        if pictures < self.study.file.cases.search_count:
+            for number, found in enumerate(self.evaluator(policy, b, capture), b):
+                self.ledger.enter(policy.digest, place, number, found)
+                yield found
+
+    def _keep(self, trial: Trial, values: dict[str, Any]) -> None:
+        for key, value in values.items():
+            trial.set_user_attr(key, value)
+
+    def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
+        self._keep(trial, figures)
+        for limit in self.study.limits:
+            trial.set_constraint(str(limit), limit.excess(figures[limit.name][0]))
+        self.optuna_study.tell(trial, [figures[name][0] for name in self.study.file.search.objectives])
+
+    def _summary(self, known: list[Measurement]) -> Result:
+        return summarise(known, anchor_ms=self.optuna_study.user_attrs["frdiff:anchor_ms"])
+
+    @property
+    def reference_ms(self) -> float:
+        """The reference's latency, in milliseconds, as it was when the study began."""
+        return Latency.model_validate_json(json.dumps(self.optuna_study.user_attrs["frdiff:reference_latency"])).median_ms
+
+
+def _counts(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a trial takes a place in the order of proposals: all but those that are tried again."""
+    failed = trial.state == TrialState.FAIL and not trial.user_attrs.get("broken_off", True)
+    return failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+def _twin(twin: optuna.trial.FrozenTrial | None) -> dict[str, int]:
+    return {} if twin is None else {"duplicate_of": twin.number}
