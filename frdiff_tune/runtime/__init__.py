@@ -13,6 +13,7 @@ from frdiff_tune.runtime.site import default_groups, discover_sites, find_denois
 from frdiff_tune.runtime.solver import make_scheduler
 from frdiff_tune.runtime.trace import StepTrace, Trace
 from frdiff_tune.runtime.trajectory import Trajectory, record_trajectory
+from frdiff_tune.runtime.unrolled import Moment, Unrolled
 
 __all__ = [
     "BASES",
@@ -23,6 +24,7 @@ __all__ = [
     "Fitted",
     "Hermite",
     "Lagrange",
+    "Moment",
     "Recording",
     "Taylor",
     "forecast_features",
@@ -32,6 +34,7 @@ __all__ = [
     "StepTrace",
     "Trace",
     "Trajectory",
+    "Unrolled",
     "apply_policy",
     "default_groups",
     "describe_model",
