@@ -1,0 +1,68 @@
+"""The comparison of searches, on a table of a few policies whose figures are a formula of the policy."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.search import _costs, _curve
+from benchmarks.search_figure import figure, markdown
+from benchmarks.searches import METHODS, Ground, RememberingSpace, Trace
+from frdiff_tune.search import Table
+from frdiff_tune.search.designed import designed
+from frdiff_tune.search.foresight import outline_of
+from frdiff_tune.search.table import Row
+from tests.search.recorded import damage
+from tests.search.test_record import STEPS, finite
+from tests.tiny import tiny_dit
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """Returns the nineteen policies of a finite space; the full one of six steps is the reference."""
+    study = finite(tmp_path_factory.mktemp("table"))
+    space = RememberingSpace(study.space, tiny_dit("v_prediction"), STEPS)
+    rows = []
+    for params, policy in designed(space):
+        lpips = tuple(damage(policy) * (1 + 0.1 * i) / 10 for i in range(16))
+        ratio = (5 + 2.0 * policy.nfe - 0.5 * len(policy.masks)) / 10
+        rows.append(Row(policy.digest, params, policy.nfe, 0, lpips, (ratio, ratio)))
+    cases = tuple(f"{i:064x}" for i in range(16))
+    table = Table(study.name, study.definition, {}, True, cases, 10.0, 17.2, tuple(rows))
+    return Ground(study, space, table, {row.digest: outline_of(space, row.params) for row in rows})
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "GP"])
+def test_every_search_goes_up_and_measures_nothing_twice(ground: Ground, name: str) -> None:
+    trace = METHODS[name](ground, 0, len(ground.table.rows))
+    assert trace.shares == sorted(trace.shares) and trace.seconds == sorted(trace.seconds)
+    assert 0 < trace.shares[-1] <= 1 + 1e-9 and len(trace.shares) <= len(ground.table.rows) + 1
+    seldom = ("fewer steps", "dynamic programming", "BudCache's annealing", "FRDiff's uniform grid")
+    if name not in seldom and not name.startswith(("NSGA", "quasi")):
+        assert trace.shares[-1] >= 0.99
+
+
+def test_ours_counts_its_recorded_runs(ground: Ground) -> None:
+    ours, blind = (METHODS[name](ground, 0, 19) for name in ("ours, no racing", "local search"))
+    assert ours.shares[0] == 0 and ours.seconds[0] == pytest.approx(8 * 17.2 / 1000)
+    assert blind.shares[0] >= 0 and blind.seconds[0] < 1
+
+
+def test_a_search_that_never_gets_there_counts_as_the_whole_table(tmp_path: Path) -> None:
+    traces = [Trace([0.5, 0.96], [1.0, 2.0]), Trace([0.1, 0.2, 0.99], [3.0, 4.0, 5.0]), Trace([0.3], [6.0])]
+    costs = _costs(traces, (100, 900.0))
+    assert costs["evaluations_95"] == [2.5, 3.0, 51.5] and costs["reached_95"] == 2
+    assert costs["evaluations_99"] == [51.5, 100.0, 100.0] and costs["seconds_99"][1] == 900.0
+    assert _curve(traces)[0] == [0.2, 0.3, 0.4] and len(_curve(traces)) == 3
+    row = {"search": "ours", "seeds": 3, **costs, "curve": _curve(traces)}
+    result: dict[str, Any] = {"study": "demo", "policies": 100, "rows": [row]}
+    text = markdown(result)
+    assert "| ours | 3 (2 to 52) | not" in text
+    figure(result, tmp_path / "search.png")
+    assert (tmp_path / "search.png").stat().st_size > 10_000
+
+
+def test_a_table_takes_the_digests_of_here(ground: Ground) -> None:
+    foreign = replace(ground.table, rows=tuple(replace(row, digest="x" + row.digest[1:]) for row in ground.table.rows))
+    assert foreign.on(ground.space) == ground.table
