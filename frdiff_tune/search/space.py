@@ -13,6 +13,7 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
     forecast.fit_early, ...        how far jump scores go from there to fitted ones, in each part of the run
     forecast.features              what stands in for features that are reused
     group.<name>                   True: the group reuses between keyframes where lam > 0
+    every.<name>                   ... and computes there at every so many steps
     capture                        how the network is launched; no part of the policy
 """
 
@@ -34,18 +35,11 @@ from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
 from frdiff_tune.search.forecasts import HOLD, forecast, needs_recording
 from frdiff_tune.search.foresight import Foresight
 from frdiff_tune.search.grouping import Sites, resolve_groups, without_nesting
+from frdiff_tune.search.intervals import chosen, every, intervals_of, with_intervals
 from frdiff_tune.search.mixing_space import MixingSpace
 from frdiff_tune.search.score_fit import ScoreFits, with_fit
 from frdiff_tune.search.solvers import runnable
-from frdiff_tune.search.space_file import (
-    CAPTURE,
-    FEATURES,
-    STRENGTH,
-    Params,
-    SpaceFile,
-    round_fit,
-    round_strength,
-)
+from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH, Params, SpaceFile, round_fit, round_strength
 from frdiff_tune.search.trend import trends
 
 
@@ -92,7 +86,7 @@ class Space:
         self._full: dict[tuple[int, str], Policy] = {}
         longest = max(self.full(self.steps[1], label).T for label in self.schedulers)
         rules = file.keyframes
-        bounds = Bounds(longest=longest, **rules.model_dump(exclude={"encodings"}))
+        bounds = Bounds(longest=longest, **rules.model_dump(exclude={"encodings", "every"}))
         self.encodings: dict[str, Encoding] = {name: ENCODINGS[name](bounds) for name in file.keyframes.encodings}
         self.trajectory = trajectory
         self._fits = ScoreFits(trajectory) if trajectory is not None and file.forecast.fit[1] > 0 else None
@@ -103,6 +97,11 @@ class Space:
         """Whether the strength of a forecast may vary."""
         least, greatest = self.file.forecast.strength
         return least < greatest
+
+    @property
+    def intervals(self) -> tuple[int, ...]:
+        """What groups choose from: at every how many steps they compute between keyframes."""
+        return self.file.keyframes.every
 
     @property
     def has_fit(self) -> bool:
@@ -171,6 +170,7 @@ class Space:
             "forecast.variable": CategoricalDistribution(self.variables),
             **({FEATURES: CategoricalDistribution(forecast.features)} if len(forecast.features) > 1 else {}),
             **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
+            **{every(name): CategoricalDistribution(self.intervals) for name in self.file.groups if self.intervals[1:]},
             **({CAPTURE: CategoricalDistribution(self.captures)} if len(self.captures) > 1 else {}),
         }
 
@@ -225,6 +225,7 @@ class Space:
             T=full.T,
             scheduler=self.schedulers[scheduler],
         )
+        policy = with_intervals(policy, chosen(params, tuple(policy.masks), self.intervals))
         if not policy.masks and min(policy.mixing) == 1.0:
             return full
         shares = [round_fit(params.get(name, 0.0)) for name in self.file.forecast.fits]
@@ -241,8 +242,12 @@ class Space:
         scheduler = next((name for name in self.schedulers if self.full(steps, name).sampling == policy.sampling), None)
         if scheduler is None or not set(policy.masks) <= set(self.groups):
             return None
-        groups = {f"group.{name}": name in policy.masks for name in self.file.groups}
+        groups: dict[str, Any] = {f"group.{name}": name in policy.masks for name in self.file.groups}
         keyframes = [t for t, bit in enumerate(policy.keyframes) if bit == "1"]
+        intervals = intervals_of(policy, tuple(self.file.groups), self.intervals)
+        if intervals is None:
+            return None
+        groups |= intervals
         fixed = {"num_inference_steps": steps, "scheduler": scheduler, **self.gaps(keyframes, policy.T), **groups}
         fixed[CAPTURE] = self.captures[0]
         lam = {t: value for t, value in enumerate(policy.mixing) if policy.keyframes[t] == "0"}

@@ -34,7 +34,7 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
-def _filled(value: tuple[str, ...]) -> tuple[str, ...]:
+def _filled(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if not value:
         raise ValueError("must hold at least one entry but got []. Name one, or leave the key out.")
     if len(set(value)) != len(value):
@@ -88,6 +88,7 @@ Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
 Slope = Annotated[float, Field(gt=0, le=1000, strict=False)]
 Exponent = Annotated[float, Field(gt=0, le=10, strict=False)]
 Last = Annotated[int, Field(ge=0, le=8)]
+Every = Annotated[int, Field(ge=0, le=1000)]
 Strength = Annotated[float, Field(ge=-1, le=1, strict=False)]
 Names = Annotated[tuple[str, ...], AfterValidator(_filled)]
 
@@ -105,6 +106,8 @@ class KeyframesSection(Section):
         exponent_grid: Distance of neighbouring exponents.
         last: Bounds of how many short gaps a power law ends in: 3 ends in gaps of 3, 2 and 1 step.
         last_grid: Distance of neighbouring numbers of them.
+        every: Between keyframes each group that reuses computes at every so many steps, "this group every 2, that one every 5":
+            the choices of each group; 0 computes at keyframes only.
     """
 
     encodings: Names = ("uniform", "keyframes")
@@ -115,6 +118,7 @@ class KeyframesSection(Section):
     exponent_grid: Exponent = 0.1
     last: Annotated[tuple[Last, Last], AfterValidator(_ordered)] = (0, 3)
     last_grid: Annotated[int, Field(ge=1, le=8)] = 1
+    every: Annotated[tuple[Every, ...], AfterValidator(_filled)] = (0,)
 
     @model_validator(mode="after")
     def _on_their_grids(self) -> Self:

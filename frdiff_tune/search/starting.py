@@ -13,6 +13,7 @@ from typing import Any
 from frdiff_tune.runtime import default_groups, find_denoiser
 from frdiff_tune.search.dynamic import best_sets, segment_costs
 from frdiff_tune.search.forecasts import HOLD
+from frdiff_tune.search.intervals import every
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH
 
@@ -142,6 +143,7 @@ def _point(space: Space, family: str, keyframes: Sequence[int], T: int, **change
         CAPTURE: space.captures[0],
         FEATURES: HOLD if HOLD in space.file.forecast.features else space.file.forecast.features[0],
         **{f"group.{name}": False for name in space.file.groups},
+        **{every(name): space.intervals[0] for name in space.file.groups},
     }
     return StartingPoint(family, {name: (params | changes)[name] for name in space.distributions})
 

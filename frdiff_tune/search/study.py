@@ -18,6 +18,7 @@ LATER = (
     ("forecast", "fit_parts"),
     ("forecast", "strength_grid"),
     ("keyframes", "count_grid"),
+    ("keyframes", "every"),
     ("keyframes", "exponent"),
     ("keyframes", "exponent_grid"),
     ("keyframes", "last"),

@@ -100,7 +100,7 @@ def test_what_groups_keep_errs_as_held_scores_do(followed: Space) -> None:
     group = next(iter(followed.groups))
     mixing = tuple(1.0 if t in (0, 3) else 0.5 for t in range(T))
     errors = ErrorSources(followed)
-    foreseen = errors(Outline(label, T, (0, 3), mixing, (group,), "epsilon"))
+    foreseen = errors(Outline(label, T, (0, 3), mixing, (group,), "epsilon", every=(0,)))
     place = errors.names.index(f"group {group}")
     assert foreseen.sources[0] == pytest.approx(foreseen.sources[place])
     others = [i for i, name in enumerate(errors.names) if name.startswith("group ") and i != place]
@@ -165,7 +165,8 @@ def test_latency_is_learnt() -> None:
         mixing = tuple(1.0 if t == 0 or rng.random() < 0.6 else 0.0 for t in range(int(rng.integers(10, 51))))
         keyframes = tuple(t for t, lam in enumerate(mixing) if lam and (t == 0 or rng.random() < 0.5))
         groups = ("deep",) if rng.random() < 0.5 else ()
-        return Outline("UniPC" if rng.random() < 0.5 else "own", len(mixing), keyframes, mixing, groups)
+        solver = "UniPC" if rng.random() < 0.5 else "own"
+        return Outline(solver, len(mixing), keyframes, mixing, groups, every=(0,) * len(groups))
 
     def law(outline: Outline) -> float:
         reused = (outline.nfe - len(outline.keyframes)) * bool(outline.groups)

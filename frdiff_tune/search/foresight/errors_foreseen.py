@@ -28,6 +28,7 @@ from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.dynamic import best_sets, costs_between, step_weights
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.foresight.outline import Outline
+from frdiff_tune.search.intervals import computing
 from frdiff_tune.search.jump_error import levels_at
 
 if TYPE_CHECKING:
@@ -110,27 +111,27 @@ class ErrorSources:
         return self._sets[key]
 
     def _foreseen(self, outline: Outline) -> Foreseen:
-        jump, reuse = self._errors(outline)
+        jump, by_group = self._jump(outline), {g: self._reuse(outline, g) for g in outline.groups}
+        nothing = np.full(len(EARLY), log10(LEAST))
+        reuse = np.max([nothing, *by_group.values()], axis=0)
         ratio = self.space.full(self.space.reference_steps, outline.scheduler).T / outline.T
-        groups = [reuse[1] if g in outline.groups else -np.inf for g in self.space.groups]
+        groups = [by_group[g][1] if g in by_group else -np.inf for g in self.space.groups]
         steps = log10(ratio - 1) if ratio > 1 and outline.scheduler == self.own else -np.inf
         solvers = [log10(ratio) if label == outline.scheduler else -np.inf for label in self.solvers]
         sources = (jump[1] if outline.jumps else -np.inf, *groups, steps, *solvers)
         return Foreseen(sources, (*self._shape(outline, jump, reuse), *self._choices(outline, ratio)))
 
-    def _errors(self, outline: Outline) -> tuple[Array, Array]:
-        """Returns log10 of what jumps and what reuse makes, for every weight of early steps, both with shape (3,)."""
-        walk, newest, first = self._walk(outline), _newest(outline), np.array(outline.keyframes)
-        steps, lam = np.flatnonzero(newest >= 0), np.array(outline.mixing)
-        held = np.zeros((outline.T, outline.T))
-        held[steps, newest[steps]] = 1.0
-        held[steps, steps] -= 1.0
-        moved = held
+    def _jump(self, outline: Outline) -> Array:
+        """Returns log10 of what forecast scores make, for every weight of early steps, with shape (3,)."""
+        walk, moved = self._walk(outline), _held(outline.keyframes, outline.T)
         if outline.jumps and outline.order:
-            moved = held + outline.strength * _trend(walk.times, outline)
-        jump = _size(moved * (1 - lam)[:, None], first, walk)
-        reuse = _size(held * lam[:, None], first, walk) if outline.groups else np.full(len(EARLY), log10(LEAST))
-        return jump, reuse
+            moved = moved + outline.strength * _trend(walk.times, outline)
+        return _size(moved * (1 - np.array(outline.mixing))[:, None], outline.keyframes, walk)
+
+    def _reuse(self, outline: Outline, group: str) -> Array:
+        """Returns log10 of what a group makes that keeps its features, for every weight of early steps, with shape (3,)."""
+        computes = computing(outline.keyframes, outline.T, outline.every[outline.groups.index(group)])
+        return _size(_held(computes, outline.T) * np.array(outline.mixing)[:, None], computes, self._walk(outline))
 
     def _walk(self, outline: Outline) -> _Walk:
         variable: Variable = outline.variable or self.space.variables[0]
@@ -171,11 +172,12 @@ def _own_label(space: "Space") -> str:
     return own_scheduler(space)
 
 
-def _newest(outline: Outline) -> NDArray[np.int64]:
-    """Returns the newest keyframe before each step, -1 at keyframes, with shape (T,)."""
-    keyframes = np.array(outline.keyframes)
-    found: NDArray[np.int64] = keyframes[np.searchsorted(keyframes, np.arange(outline.T), side="right") - 1]
-    found[keyframes] = -1
+def _held(steps: Sequence[int], T: int) -> Array:
+    """Returns z[s_0] - z[t] as weights of z, where s_0 is the last of ``steps`` up to t, with shape (T, T)."""
+    known = np.array(steps)
+    found = np.zeros((T, T))
+    found[np.arange(T), known[np.searchsorted(known, np.arange(T), side="right") - 1]] = 1.0
+    found[np.arange(T), np.arange(T)] -= 1.0
     return found
 
 
@@ -206,7 +208,7 @@ def _trend(times: Sequence[float], outline: Outline) -> Array:
     return found
 
 
-def _size(residuals: Array, first: NDArray[np.int64], walk: "_Walk") -> Array:
+def _size(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
     """Returns log10 of the error for each weight of early steps, with shape (3,).
 
     Arguments:

@@ -55,6 +55,6 @@ class LatencyModel:
         return found
 
     def _row(self, outline: Outline) -> list[float]:
-        T, reused = outline.T / self.T, (outline.nfe - len(outline.keyframes)) / self.T
-        groups = [reused * (group in outline.groups) for group in self.groups]
+        T = outline.T / self.T
+        groups = [outline.reused(group) / self.T for group in self.groups]
         return [1.0, T, outline.nfe / self.T, *groups, *(T * (label == outline.scheduler) for label in self.solvers)]

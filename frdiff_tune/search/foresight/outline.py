@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.grouping import without_nesting
+from frdiff_tune.search.intervals import chosen, computing
 from frdiff_tune.search.space_file import FEATURES, STRENGTH, Params, round_fit, round_strength
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Outline:
         strength: How much of the way from the held score to the extrapolated one is gone.
         shares: How much of the way from there to the fitted one, per part of the run.
         features: What stands in for features that are reused.
+        every: At every how many steps each of ``groups`` computes between keyframes; 0 not at all.
     """
 
     scheduler: str
@@ -39,6 +41,7 @@ class Outline:
     strength: float = 0.0
     shares: tuple[float, ...] = ()
     features: str = HOLD
+    every: tuple[int, ...] = ()
 
     @property
     def T(self) -> int:
@@ -49,6 +52,13 @@ class Outline:
     def nfe(self) -> int:
         """Steps that call the network."""
         return sum(lam > 0 for lam in self.mixing)
+
+    def reused(self, group: str) -> int:
+        """Returns the network calls in which a group reuses."""
+        if group not in self.groups:
+            return 0
+        computes = computing(self.keyframes, self.T, self.every[self.groups.index(group)])
+        return self.nfe - sum(self.mixing[t] > 0 for t in computes)
 
     @property
     def jumps(self) -> bool:
@@ -73,7 +83,8 @@ def outline_of(space: "Space", params: Params) -> Outline:
     if not groups and min(mixing) == 1:
         return Outline(scheduler, steps, tuple(range(T)), mixing)
     features = params.get(FEATURES, space.file.forecast.features[0]) if groups else HOLD
-    outline = Outline(scheduler, steps, tuple(keyframes), mixing, groups, features=features)
+    intervals = tuple(chosen(params, groups, space.intervals).values())
+    outline = Outline(scheduler, steps, tuple(keyframes), mixing, groups, features=features, every=intervals)
     return _with_trend(outline, space, params) if outline.jumps else outline
 
 
@@ -85,5 +96,5 @@ def _with_trend(outline: Outline, space: "Space", params: Params) -> Outline:
         order, strength = 0, 0.0
     return Outline(
         outline.scheduler, outline.steps, outline.keyframes, outline.mixing, outline.groups,
-        params["forecast.variable"], order, strength, shares if any(shares) else (), outline.features,
+        params["forecast.variable"], order, strength, shares if any(shares) else (), outline.features, outline.every,
     )  # fmt: skip
