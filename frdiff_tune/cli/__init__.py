@@ -8,6 +8,7 @@ from frdiff_tune.cli.check import check
 from frdiff_tune.cli.export import export
 from frdiff_tune.cli.front import front
 from frdiff_tune.cli.generate import generate
+from frdiff_tune.cli.polish import polish
 from frdiff_tune.cli.profile import profile
 from frdiff_tune.cli.record import record
 from frdiff_tune.cli.schema import schema
@@ -19,6 +20,7 @@ __all__ = ["app", "main"]
 SEARCH, USE, LOOK = "Search", "Use a policy", "Look inside"
 
 app.command(rich_help_panel=SEARCH)(tune)
+app.command(rich_help_panel=SEARCH)(polish)
 app.command(rich_help_panel=SEARCH)(front)
 app.command(rich_help_panel=SEARCH)(export)
 app.command(rich_help_panel=USE)(generate)

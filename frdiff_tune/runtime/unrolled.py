@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.site import find_denoisers
+from frdiff_tune.runtime.solver import build_scheduler
 from frdiff_tune.runtime.variable import Level, Variable, from_variable, noise_levels, to_variable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from frdiff_tune.policy import SchedulerInfo
     from frdiff_tune.runtime.site import Denoiser
 
 Compute = Callable[[], "Tensor"]
@@ -52,14 +54,20 @@ class Unrolled:
         pipe: A diffusers pipeline without a policy.
         T: Denoiser steps of a call.
         variable: What scores are while the rule sees them.
+        scheduler: The solver that runs walk; None: the pipeline's.
 
     Raises:
-        MismatchError: If the pipeline's call cannot be run with gradients, or its noise levels are not known and the variable
-            needs them.
+        MismatchError: If the pipeline's call cannot be run with gradients.
     """
 
-    def __init__(self, pipe: Any, T: int, variable: Variable = "epsilon") -> None:  # noqa: ANN401
-        self.pipe, self.T, self.variable = pipe, T, variable
+    def __init__(
+        self,
+        pipe: Any,  # noqa: ANN401
+        T: int,
+        variable: Variable = "epsilon",
+        scheduler: "SchedulerInfo | None" = None,
+    ) -> None:
+        self.pipe, self.T, self.variable, self.scheduler = pipe, T, variable, scheduler
         self._call: Callable[..., Any] = getattr(type(pipe).__call__, "__wrapped__", pipe.__call__)
         if not hasattr(type(pipe).__call__, "__wrapped__"):
             raise MismatchError(
@@ -79,6 +87,9 @@ class Unrolled:
 
         with ExitStack() as stack:
             run = _Run(self, rule)
+            if self.scheduler is not None:
+                stack.callback(self.pipe.register_modules, scheduler=self.pipe.scheduler)
+                self.pipe.register_modules(scheduler=build_scheduler(self.scheduler))
             for denoiser in find_denoisers(self.pipe):
                 patch = Patch(denoiser.module, "forward", functools.partial(run.forward, denoiser))
                 stack.callback(patch.remove)

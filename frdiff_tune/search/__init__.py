@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from frdiff_tune.search.location import shipped
     from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped
     from frdiff_tune.search.pareto import Front, Point, front
+    from frdiff_tune.search.polishing import Polishing, polish
     from frdiff_tune.search.record import Recorder
     from frdiff_tune.search.setting import (
         cache_folder,
@@ -35,6 +36,7 @@ _PLACES = {
     "Limit": "limit",
     "Pick": "choice",
     "Point": "pareto",
+    "Polishing": "polishing",
     "Preparing": "tuning",
     "Recorder": "record",
     "Space": "space",
@@ -60,6 +62,7 @@ _PLACES = {
     "make_evaluator": "setting",
     "open_pipeline": "setting",
     "pick": "choice",
+    "polish": "polishing",
     "search_cases": "setting",
     "shipped": "location",
     "starting_points": "starting",
@@ -73,6 +76,7 @@ __all__ = [
     "Limit",
     "Pick",
     "Point",
+    "Polishing",
     "Preparing",
     "Recorder",
     "Space",
@@ -98,6 +102,7 @@ __all__ = [
     "make_evaluator",
     "open_pipeline",
     "pick",
+    "polish",
     "search_cases",
     "shipped",
     "starting_points",

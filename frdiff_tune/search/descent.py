@@ -54,26 +54,23 @@ def descend(
     """Yields the policy with better and better weights, without end; the consumer decides when to stop.
 
     Arguments:
-        pipe: The pipeline, without a policy; it walks its own solver.
+        pipe: The pipeline, without a policy.
         policy: Jumps alone: nothing is reused, and every step is a keyframe or has lam 0.
         cases: Of one kind, drawn in one call.
         call: Arguments that are the same for all cases.
         rate: Adam's step.
 
     Raises:
-        MismatchError: If the policy does more than jump, carries another solver, or the pipeline cannot be unrolled.
+        MismatchError: If the policy does more than jump, or the pipeline cannot be unrolled.
     """
     import torch
 
-    if policy.masks or any(0 < lam < 1 for lam in policy.mixing) or policy.nfe != policy.keyframes.count("1"):
+    if not descendable(policy):
         raise MismatchError(
-            "`policy` must only jump but reuses groups or mixes scores. Take one whose lam is 0 between keyframes."
+            "`policy` must only jump but reuses groups, mixes scores or computes every step. Take one whose lam is 0 between "
+            "keyframes."
         )
-    if policy.sampling.scheduler.name not in ("", own := type(pipe.scheduler).__name__):
-        raise MismatchError(
-            f"`policy` must walk the pipeline's own {own} but carries {policy.sampling.scheduler.name}. Give the pipeline that."
-        )
-    run = Unrolled(pipe, policy.T, policy.variable)
+    run = Unrolled(pipe, policy.T, policy.variable, policy.sampling.scheduler)
     wanted = _full(run, policy, cases, call)
     weights = {t: torch.tensor(row, requires_grad=True) for t, row in _rows(policy).items()}
     adam = torch.optim.Adam(list(weights.values()), lr=rate)
@@ -83,6 +80,11 @@ def descend(
         torch.autograd.backward(loss)
         yield Descended(_with(policy, weights), float(loss.detach()))
         adam.step()
+
+
+def descendable(policy: Policy) -> bool:
+    """Whether a policy only jumps, and does: nothing is reused, and every step is a keyframe or has lam 0."""
+    return not policy.masks and policy.nfe == policy.keyframes.count("1") < policy.T
 
 
 def _full(run: Unrolled, policy: Policy, cases: Sequence[Case], call: Mapping[str, Any]) -> "Tensor":

@@ -14,6 +14,12 @@ SEARCHED = "searched"
 """The family of what the sampler proposed."""
 KNOWN = "known: "
 """The families of policies that people use today begin with it."""
+POLISHED = "polished"
+"""The family of policies whose forecast weights were moved by descent."""
+POLISHED_FROM = "polished_from"
+"""Attribute of such a trial: number of the trial that it comes from."""
+POLICY = "policy"
+"""Attribute of a trial whose policy is not what its parameters decode to: its digest in the ledger."""
 SO_FAR = "so_far"
 """What was measured of a trial that was stopped early; samplers learn from it, nothing shows it."""
 
@@ -24,7 +30,7 @@ class EndedTrial:
 
     Arguments:
         number: Of Optuna's trial.
-        family: ``known: ...`` and ``starting: ...`` for starting points, else ``searched``.
+        family: ``known: ...`` and ``starting: ...`` for starting points, ``polished``, else ``searched``.
         digest: The policy's digest.
         nfe: Steps that call the network.
         params: The trial's parameters.

@@ -16,6 +16,9 @@ from frdiff_tune.search import storage
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import (
     KNOWN,
+    POLICY,
+    POLISHED,
+    POLISHED_FROM,
     SO_FAR,
     TrialFailure,
     TrialOutcome,
@@ -94,6 +97,29 @@ class Run:
             attributes = {"family": point.family, storage.WORKER: self.worker}
             self.optuna_study.enqueue_trial(dict(point.params), attributes, skip_if_exists=True)
 
+    def enqueue_policy(self, policy: Policy, of: TrialOutcome) -> None:
+        """Puts a policy that no parameters decode to before everything else.
+
+        Arguments:
+            policy: What is to be measured.
+            of: The trial that it was made from, whose parameters it takes.
+        """
+        self.ledger.keep(policy)
+        attributes = {"family": POLISHED, POLICY: policy.digest, POLISHED_FROM: of.number, storage.WORKER: self.worker}
+        self.optuna_study.enqueue_trial(dict(of.params), attributes)
+
+    def waiting(self) -> Iterator[Ended]:
+        """Yields the trials that wait."""
+        self._fix(self.study.file.search.trials)
+        storage.restore(self.optuna_study, self.worker)
+        while self.optuna_study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            yield self._trial(())
+
+    def _policy(self, trial: Trial) -> Policy:
+        """Returns what a trial measures: what its parameters decode to, unless it was given a policy."""
+        given = self.ledger.policy(trial.user_attrs[POLICY]) if POLICY in trial.user_attrs else None
+        return self.space.decode(trial.params) if given is None else given
+
     def _points(self) -> tuple[StartingPoint, ...]:
         """Returns the trials before the sampler's: those of the study, else known policies alone where it foresees errors."""
         search, count = self.study.file.search, self.optuna_study.user_attrs["frdiff:trials"]
@@ -115,13 +141,14 @@ class Run:
     def _finished(self) -> list[optuna.trial.FrozenTrial]:
         """Returns the finished trials without repeats, those that failed for good or were stopped among them."""
         ended = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-        return distinct([trial for trial in ended if trial.state != TrialState.FAIL or infeasible(trial)])
+        counted = [trial for trial in ended if POLISHED_FROM not in trial.user_attrs]
+        return distinct([trial for trial in counted if trial.state != TrialState.FAIL or infeasible(trial)])
 
     def _trial(self, points: tuple[StartingPoint, ...]) -> Ended:
         """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
         trial = self._ask(points)
         try:
-            self._measure(trial, self.space.decode(trial.params), self.space.capture(trial.params))
+            self._measure(trial, self._policy(trial), self.space.capture(trial.params))
         except UpdateFinishedTrialError:
             raise
         except BaseException as error:
@@ -162,7 +189,7 @@ class Run:
         twin = next((other for other in self._finished() if what(other) == (digest, capture)), None)
         self.ledger.keep(policy)
         known: list[Measurement] = []
-        exempt = trial.user_attrs.get("family", "").startswith(KNOWN) or not races(self.study)
+        exempt = trial.user_attrs.get("family", "").startswith((KNOWN, POLISHED)) or not races(self.study)
         rivals = [] if exempt else members(self.optuna_study, self.ledger, self.places)
         for block in self._blocks(policy, place, capture):
             if isinstance(block, Failure):
@@ -225,6 +252,8 @@ class Run:
 
 def _counts(trial: optuna.trial.FrozenTrial) -> bool:
     """Whether a trial takes a place in the order of proposals: all but those that are tried again."""
+    if POLISHED_FROM in trial.user_attrs:
+        return False
     failed = trial.state == TrialState.FAIL and not trial.user_attrs.get("broken_off", True)
     return failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 

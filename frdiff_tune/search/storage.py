@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from frdiff_tune.errors import StudyError
 from frdiff_tune.search.ledger import Ledger
 from frdiff_tune.search.objective import directions
+from frdiff_tune.search.outcome import POLICY, POLISHED_FROM
 from frdiff_tune.search.samplers import quiet
 from frdiff_tune.search.study import Study
 
@@ -24,6 +25,8 @@ WORKER = "frdiff:worker"
 ATTEMPTS = 5
 _RUNS: set[str] = set()
 """Names of the runs of this process that are under way."""
+KEPT = ("family", "starting", POLICY, POLISHED_FROM)
+"""Attributes that a trial which is tried once more takes along."""
 AGAIN = "frdiff:again"
 """Attribute of a trial that was broken off and is tried once more."""
 
@@ -207,7 +210,7 @@ def enqueue_again(opened: optuna.Study, trial: FrozenTrial, worker: str) -> None
     """Puts a trial that was broken off into the queue; one whose parameters were not all drawn yet is drawn anew."""
     given = trial.system_attrs.get("fixed_params") or {}
     whole = len(trial.params) == len(opened.user_attrs.get("frdiff:parameters", ()))
-    attributes = {key: value for key, value in trial.user_attrs.items() if key in ("family", "starting")}
+    attributes = {key: value for key, value in trial.user_attrs.items() if key in KEPT}
     if whole or given:
         opened.enqueue_trial({**given, **trial.params}, {**attributes, WORKER: worker, AGAIN: trial.number})
 

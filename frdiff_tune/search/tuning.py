@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.storages import RDBStorage
+
 from frdiff_tune.measure import cases_digest
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.ledger import Ledger
@@ -62,27 +64,45 @@ def tune(
         MeasureError: If cases or metric cannot be used.
     """
     end = _deadline(minutes if minutes is not None else study.file.search.minutes)
-    opened = storage.open_storage(study.file.search.storage)
-    pipe = setting.open_pipeline(study) if pipe is None else pipe
+    database = storage.open_storage(study.file.search.storage)
+    with ExitStack() as stack:
+        run = opened(study, setting.open_pipeline(study) if pipe is None else pipe, evaluator, stack, database)
+        stack.enter_context(run.evaluator)
+        run.enqueue(() if start_from is None else carried(run.space, front(start_from), start_from.name))
+        yield from (Preparing(*progress) for progress in run.evaluator.prepare())
+        yield from run.trials(trials or study.file.search.trials, end)
+
+
+def opened(
+    study: Study,
+    pipe: Any,  # noqa: ANN401
+    evaluator: Measures | None,
+    stack: ExitStack,
+    database: RDBStorage | None = None,
+) -> Run:
+    """Returns a run of a study, its space on the pipeline and its trials so far; nothing is measured yet.
+
+    Arguments:
+        study: The question.
+        pipe: Its pipeline.
+        evaluator: What measures; None: the real one.
+        stack: What ends with the run.
+        database: The study's, if it is opened already.
+    """
+    database = database or storage.open_storage(study.file.search.storage)
     cases = setting.search_cases(study, pipe)
     captures = study.file.search.capture
     machine = setting.machine_of(study, pipe).model_dump(mode="json", exclude={"capture"})
     more = {"cases.digest": cases_digest(cases), **{f"machine.{key}": value for key, value in machine.items()}}
-    space = setting.space_of(study, pipe, cases)
-    with ExitStack() as stack:
-        run = Run(
-            study=study,
-            space=space,
-            optuna_study=storage.open_study(study, opened, more),
-            ledger=Ledger(opened.engine),
-            places={capture: setting.place_of(study, pipe, cases, capture) for capture in captures},
-            evaluator=evaluator or setting.make_evaluator(study, pipe, cases),
-            worker=stack.enter_context(storage.working()),
-        )
-        stack.enter_context(run.evaluator)
-        run.enqueue(() if start_from is None else carried(space, front(start_from), start_from.name))
-        yield from (Preparing(*progress) for progress in run.evaluator.prepare())
-        yield from run.trials(trials or study.file.search.trials, end)
+    return Run(
+        study=study,
+        space=setting.space_of(study, pipe, cases),
+        optuna_study=storage.open_study(study, database, more),
+        ledger=Ledger(database.engine),
+        places={capture: setting.place_of(study, pipe, cases, capture) for capture in captures},
+        evaluator=evaluator or setting.make_evaluator(study, pipe, cases),
+        worker=stack.enter_context(storage.working()),
+    )
 
 
 def _deadline(minutes: float | None) -> float:

@@ -22,7 +22,7 @@ from frdiff_tune.search.foresight import (
     gain_in_time,
     outline_of,
 )
-from frdiff_tune.search.outcome import SO_FAR, what
+from frdiff_tune.search.outcome import POLISHED_FROM, SO_FAR, what
 from frdiff_tune.search.samplers._base import Proposal
 from frdiff_tune.search.samplers.candidates import Candidates
 from frdiff_tune.search.samplers.local import local
@@ -121,8 +121,8 @@ class GuidedSampler(BaseSampler):
         return outline, trial.user_attrs.get("capture", "eager")
 
     def _seen(self, trial: FrozenTrial, reference: float) -> _Seen | None:
-        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or "duplicate_of" in trial.user_attrs:
-            return None
+        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or {"duplicate_of", POLISHED_FROM} & {*trial.user_attrs}:
+            return None  # what is polished competes with what will be polished
         whole = trial.state == TrialState.COMPLETE
         names = "latency_ms", self.aim.quality
         figures = {name: trial.user_attrs[name][0] for name in names} if whole else trial.user_attrs.get(SO_FAR)
