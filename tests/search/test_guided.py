@@ -113,6 +113,18 @@ def test_limits_are_the_corner() -> None:
     assert usual is not None and usual.worst_loss == pytest.approx(loss("lpips", 0.05)) and usual.slowest(100.0) == 1.0
 
 
+def test_parallel_proposals_do_not_repeat_each_other(tmp_path: Path, pipe: Any) -> None:
+    study = study_at(tmp_path, "demo-dit", trials=12)
+    outcomes(study, pipe)
+    kept, space = optuna_study(study), Space(study.space, pipe, 50)
+    asked = []
+    for _ in range(4):
+        kept.sampler = guided(Proposal(space, 0, 12, True))  # the same seed: only what runs tells them apart
+        asked.append(space.decode(kept.ask(space.distributions).params).digest)
+    known = {point.trial.digest for point in front(study).points}
+    assert len(set(asked)) == 4 and not known & {*asked}
+
+
 def test_losses_are_decades() -> None:
     assert loss("lpips_median", 0.01) == pytest.approx(-2) and loss("lpips", 0.0) == pytest.approx(-5)
     assert loss("ssim", 0.99) == pytest.approx(-2) and loss("psnr", 30.0) == pytest.approx(-3)

@@ -179,10 +179,11 @@ class _Foretold:
         latency = self._latency(some)
         if self.aim.fast and self.aim.close:
             return expected_gain(self.points, latency, mean, deviation, self.corner)
-        best = min((p[self.aim.fast] for p in self.points), default=None)
         if self.aim.fast:
-            return gain_in_time(latency, mean, deviation, self.corner, best)
-        return gain_in_loss(latency, mean, deviation, self.corner, best)
+            fastest = min((ratio for _, ratio in self.points), default=None)
+            return gain_in_time(latency, mean, deviation, self.corner, fastest)
+        closest = min((loss for loss, _ in self.points), default=None)
+        return gain_in_loss(latency, mean, deviation, self.corner, closest)
 
     def _latency(self, some: Sequence[What]) -> Array:
         found = np.zeros(len(some))
