@@ -13,6 +13,7 @@ from frdiff_tune.policy import Measured, Policy, Provenance
 from frdiff_tune.search import setting
 from frdiff_tune.search.choice import Pick, pick
 from frdiff_tune.search.cost_figure import of_measured
+from frdiff_tune.search.finalists import again
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.pareto import Point, front
 from frdiff_tune.search.study import Study
@@ -81,8 +82,10 @@ def exporting(
         LimitError: As there.
     """
     asked = Pick.parse(wanted) if isinstance(wanted, str) else wanted or Pick()
-    point = pick(front(study), asked)
+    found = front(study)
+    pick(found, asked)  # what cannot be had is said before the pipeline is loaded
     pipe = setting.open_pipeline(study) if pipe is None else pipe
+    point = yield from again(study, found, asked, pipe)
     cases = setting.held_out_cases(study, pipe, seeds)
     capture = point.trial.capture
     options = setting.measuring(study) | setting.precision(study)

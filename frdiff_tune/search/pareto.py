@@ -106,7 +106,12 @@ def _rivals(study: Study, outcomes: list[TrialOutcome]) -> list[TrialOutcome]:
 def _point(study: Study, outcome: TrialOutcome, ledger: Ledger, on_front: bool) -> Point:
     policy = ledger.policy(outcome.digest)
     assert policy is not None, "a policy is kept before it is measured"
+    within, surely = kept_limits(study, outcome)
+    return Point(trial=outcome, policy=policy, on_front=on_front, within_limits=within, surely=surely)
+
+
+def kept_limits(study: Study, outcome: TrialOutcome) -> tuple[bool, bool]:
+    """Returns whether a trial keeps the study's limits, and whether the worse ends of its intervals do."""
     figures = [(limit, outcome.figure(limit.name)) for limit in study.limits]
     within = all(limit.excess(figure.value) <= 0 for limit, figure in figures)
-    surely = all(limit.excess(limit.worst(figure)) <= 0 for limit, figure in figures)
-    return Point(trial=outcome, policy=policy, on_front=on_front, within_limits=within, surely=surely)
+    return within, all(limit.excess(limit.worst(figure)) <= 0 for limit, figure in figures)

@@ -38,6 +38,7 @@ ELSEWHERE = (
     "measure.latency_calls",
     "measure.throughput_batch",
     "measure.metrics",
+    "measure.finalists",
     "measure.floor_count",
     "measure.weights",
     "measure.unpaired",

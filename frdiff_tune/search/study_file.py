@@ -92,6 +92,8 @@ class MeasureSection(Section):
         latency_calls: Timed calls of policy and reference each, at most; the file says when the interval stayed wider.
         throughput_batch: Pictures per call at which pictures per second are measured too; absent: not measured.
         metrics: What is measured of an exported policy's pictures, beside LPIPS and what the limits name.
+        finalists: Points near the one that is wanted which are measured again, with fresh seeds of the search prompts, before
+            one of them is exported; 1: the search's own figures decide.
         floor_count: Held-out cases on which the floors are measured: what the launch mode alone changes, and what four times
             the steps would; 0: not measured.
         weights: Folder in which the weights of metrics are looked for first; empty: the torch hub cache only.
@@ -103,6 +105,7 @@ class MeasureSection(Section):
     latency_calls: Annotated[int, Field(ge=8)] = 64
     throughput_batch: Positive | None = None
     metrics: tuple[str, ...] = ("psnr", "ssim", "latent_l2")
+    finalists: Positive = 3
     floor_count: Annotated[int, Field(ge=0)] = 8
     weights: str = ""
     unpaired: str = ""

@@ -1,0 +1,100 @@
+"""Finalists: the point that is wanted and its neighbours on the front, measured again with fresh seeds before one is exported.
+
+The best of many trials owes some of its lead to luck: the search has measured it on cases on which it happens to do well. So
+the choice is made once more between a few, on seeds that none of them was chosen by.
+
+References:
+    | The Optimizer's Curse: Skepticism and Postdecision Surprise in Decision Analysis (Smith and Winkler, 2006)
+    | https://doi.org/10.1287/mnsc.1050.0451
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from typing import Any
+
+from frdiff_tune.errors import LimitError
+from frdiff_tune.measure import Failure, Measurement, load_cases, summarise
+from frdiff_tune.search import setting, storage
+from frdiff_tune.search.choice import Pick, pick
+from frdiff_tune.search.ledger import Ledger
+from frdiff_tune.search.pareto import Front, Point, kept_limits
+from frdiff_tune.search.study import Study
+
+FRESH_SEED = 500_000
+"""Seeds of the search prompts count from here, so that neither search nor export sees them."""
+
+
+def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Generator[tuple[int, int], None, Point]:  # noqa: ANN401
+    """Returns the point that is wanted, chosen by fresh figures among the study's ``measure.finalists``.
+
+    What was measured is kept in the ledger: the same question is not measured twice. Where no finalist keeps the limits any
+    more it is the point that the search's own figures give.
+
+    Arguments:
+        study: The study.
+        found: What it has measured.
+        wanted: What to look for.
+        pipe: Its pipeline.
+
+    Yields:
+        How far it is, and how far it is to go.
+
+    Raises:
+        LimitError: If no point keeps the limits by the search's own figures.
+        StudyError: If a trial that is named does not exist.
+    """
+    first = pick(found, wanted)
+    rivals = [] if wanted.trial is not None else _nearest(found, first, study.file.measure.finalists)
+    if len(rivals) < 2:
+        return first
+    blocks = yield from _blocks(study, rivals, pipe)
+    fresh = [_refigured(study, point, own) for point, own in zip(rivals, blocks, strict=True) if own]
+    try:
+        chosen = pick(replace(found, points=tuple(fresh)), wanted) if fresh else first
+    except LimitError:
+        return first
+    return next(point for point in rivals if point.trial.number == chosen.trial.number)
+
+
+def _nearest(found: Front, first: Point, count: int) -> list[Point]:
+    """Returns a point, and its neighbours on the front to both sides in turn, the next slower one first."""
+    own = [point for point in found.best if point.within_limits and point.trial.number != first.trial.number]
+    slower = [point for point in own if point.trial.latency_ms.value >= first.trial.latency_ms.value]
+    faster = [point for point in reversed(own) if point.trial.latency_ms.value < first.trial.latency_ms.value]
+    turns = [point for pair in zip_longest(slower, faster) for point in pair if point is not None]
+    return [first, *turns][: max(count, 1)]
+
+
+def _blocks(
+    study: Study,
+    points: Sequence[Point],
+    pipe: Any,  # noqa: ANN401
+) -> Generator[tuple[int, int], None, list[list[Measurement]]]:
+    """Returns what is measured of each point with fresh seeds; nothing of one that cannot be measured any more."""
+    file = study.file.cases
+    cases = load_cases(pipe, file.search, file.search_count, first_seed=FRESH_SEED)
+    ledger = Ledger(storage.open_storage(study.file.search.storage).engine)
+    places = [setting.place_of(study, pipe, cases, point.trial.capture) for point in points]
+    kept = [list(ledger.blocks(point.policy.digest, place).values()) for point, place in zip(points, places, strict=True)]
+    if any(_drawn(own) < len(cases) for own in kept):
+        with setting.make_evaluator(study, pipe, cases) as evaluator:
+            for done, total in evaluator.prepare():
+                yield done, total + len(cases) * len(points)
+            for point, place, own in zip(points, places, kept, strict=True):
+                for block in evaluator(point.policy, len(own), point.trial.capture) if _drawn(own) < len(cases) else ():
+                    ledger.enter(point.policy.digest, place, len(own), block)
+                    own.append(block)
+                    yield sum(map(_drawn, kept)), len(cases) * len(points)
+    return [[block for block in own if isinstance(block, Measurement)] if _drawn(own) == len(cases) else [] for own in kept]
+
+
+def _drawn(blocks: Sequence[Measurement | Failure]) -> int:
+    return sum(len(block.cases) for block in blocks if isinstance(block, Measurement))
+
+
+def _refigured(study: Study, point: Point, blocks: Sequence[Measurement]) -> Point:
+    """Returns a point with the figures of some blocks; its times stay those of the search."""
+    trial = replace(point.trial, figures=summarise(blocks, anchor_ms=1.0).figures)
+    within, surely = kept_limits(study, trial)
+    return replace(point, trial=trial, within_limits=within, surely=surely)

@@ -1,0 +1,105 @@
+"""Finalists: chosen again on fresh seeds, so that luck on the search's cases does not decide."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frdiff_tune.measure import Case, Failure, Measurement
+from frdiff_tune.policy import Policy
+from frdiff_tune.runtime import Capture
+from frdiff_tune.search import Front, Pick, Point, Study, front, pick, setting
+from frdiff_tune.search.finalists import FRESH_SEED, again
+from tests.search.recorded import Recorded, study_at
+from tests.search.test_tuning import outcomes
+from tests.tiny import tiny_dit
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Any:
+    return tiny_dit("v_prediction")
+
+
+@pytest.fixture
+def study(tmp_path: Path, pipe: Any) -> Study:
+    found = study_at(tmp_path, "demo-dit", trials=25)
+    outcomes(found, pipe)
+    return found
+
+
+def chosen(study: Study, found: Front, wanted: Pick, pipe: Any) -> Point:
+    run = again(study, found, wanted, pipe)
+    while True:
+        try:
+            next(run)
+        except StopIteration as end:
+            assert isinstance(end.value, Point)
+            return end.value
+
+
+class Unlucky(Recorded):
+    """Measures one policy worse than the search did."""
+
+    digest = ""
+
+    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
+        for block in super().__call__(policy, first, capture):
+            assert isinstance(block, Measurement)
+            worse = 1e4 if policy.digest == self.digest else 1.0
+            yield replace(block, values={**block.values, "lpips": tuple(worse * x for x in block.values["lpips"])})
+
+
+def measured_by(monkeypatch: pytest.MonkeyPatch, make: Callable[[tuple[Case, ...]], Recorded]) -> list[Recorded]:
+    """Makes finalists be measured so; returns what measured."""
+    made: list[Recorded] = []
+
+    def evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Recorded:
+        made.append(make(cases))
+        return made[-1]
+
+    monkeypatch.setattr(setting, "make_evaluator", evaluator)
+    return made
+
+
+def test_who_was_lucky_is_not_exported(study: Study, pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = front(study)
+    lucky = pick(found, Pick(max_lpips=0.01))
+    made = measured_by(monkeypatch, Unlucky)
+    monkeypatch.setattr(Unlucky, "digest", lucky.policy.digest)
+    other = chosen(study, found, Pick(max_lpips=0.01), pipe)
+    assert other.trial.number != lucky.trial.number and other in found.points, "and its figures stay those of the search"
+    (evaluator,) = made
+    assert len(set(evaluator.tried)) == 3 and lucky.policy.digest in evaluator.tried
+    assert min(case.seed for case in evaluator.cases) >= FRESH_SEED
+    assert chosen(study, found, Pick(max_lpips=0.01), pipe) == other and len(made) == 1, "what is known is not measured again"
+
+
+def test_who_was_not_lucky_is(study: Study, pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = front(study)
+    measured_by(monkeypatch, Recorded)
+    for wanted in (Pick(), Pick(max_lpips=0.01), Pick(max_latency_ms=60.0)):
+        assert chosen(study, found, wanted, pipe) == pick(found, wanted)
+
+
+def test_a_trial_that_is_named_is_the_one(study: Study, pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = front(study)
+    made = measured_by(monkeypatch, Recorded)
+    number = found.points[3].trial.number
+    assert chosen(study, found, Pick(trial=number), pipe).trial.number == number
+    measure = study.file.measure.model_copy(update={"finalists": 1})
+    alone = replace(study, file=study.file.model_copy(update={"measure": measure}))
+    assert chosen(alone, found, Pick(), pipe) == pick(found) and not made
+
+
+def test_where_none_keeps_the_limit_the_search_decides(study: Study, pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Far(Recorded):
+        def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
+            for block in super().__call__(policy, first, capture):
+                assert isinstance(block, Measurement)
+                yield replace(block, values={**block.values, "lpips": (0.5,) * len(block.cases)})
+
+    found = front(study)
+    measured_by(monkeypatch, Far)
+    assert chosen(study, found, Pick(max_lpips=0.01), pipe) == pick(found, Pick(max_lpips=0.01))
