@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from benchmarks.ground import Ground, Trace
 from benchmarks.record import RESULTS, save
 from benchmarks.search_figure import figure, markdown
-from benchmarks.searches import CAPS, METHODS, Ground, Trace
+from benchmarks.searches import CAPS, METHODS
 
 LEVELS = (0.95, 0.99)
 CURVE = 400

@@ -1,14 +1,16 @@
 """The comparison of searches, on a table of a few policies whose figures are a formula of the policy."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.ground import Ground, RememberingSpace, Trace
 from benchmarks.search import _costs, _curve
 from benchmarks.search_figure import figure, markdown
-from benchmarks.searches import METHODS, Ground, RememberingSpace, Trace
+from benchmarks.searches import METHODS
 from frdiff_tune.search import Table
 from frdiff_tune.search.designed import designed
 from frdiff_tune.search.foresight import outline_of
@@ -37,10 +39,23 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 def test_every_search_goes_up_and_measures_nothing_twice(ground: Ground, name: str) -> None:
     trace = METHODS[name](ground, 0, len(ground.table.rows))
     assert trace.shares == sorted(trace.shares) and trace.seconds == sorted(trace.seconds)
+    if name == "Auto-FR":  # no gates were learnt of this model
+        assert trace.shares == []
+        return
     assert 0 < trace.shares[-1] <= 1 + 1e-9 and len(trace.shares) <= len(ground.table.rows) + 1
     seldom = ("fewer steps", "dynamic programming", "BudCache's annealing", "FRDiff's uniform grid")
     if name not in seldom and not name.startswith(("NSGA", "quasi")):
         assert trace.shares[-1] >= 0.99
+
+
+def test_what_auto_fr_has_learnt_is_looked_up(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gates = [1.0, 0.1, 0.2, 0.9, 0.1, 0.3]  # of two steps 0 and 3 are most open, which is the jump at every third
+    rows = [{"gates": gates, "pictures": 32, "seconds": 7.0}]
+    (tmp_path / f"autofr-{ground.study.name}.json").write_text(json.dumps({"rows": rows}))
+    monkeypatch.setattr("benchmarks.baselines.RESULTS", tmp_path)
+    trace = METHODS["Auto-FR"](ground, 0, 19)
+    assert trace.shares[:6] == [0.0] * 6 and trace.seconds[:6] == [7.0] * 6, "3 x 32 pictures, sixteen to an evaluation"
+    assert len(trace.shares) == 6 + len({len(o.keyframes) for o in ground.outlines.values() if o.T == STEPS and o.jumps})
 
 
 def test_ours_counts_its_recorded_runs(ground: Ground) -> None:
