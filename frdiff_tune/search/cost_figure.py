@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from frdiff_tune.measure import Figure, Interval, figure_names
+from frdiff_tune.measure import SETS, Figure, Interval, figure_names
 from frdiff_tune.policy import Measured
+from frdiff_tune.search.toml_file import nearest
 
 MIB = 2**20
 
@@ -32,6 +33,21 @@ COSTS: dict[str, CostFigure] = {
 def bounded_names() -> tuple[str, ...]:
     """Returns the names of all figures that may be bounded: those of quality, and those of cost."""
     return (*figure_names(), *COSTS)
+
+
+def check_bounded(name: str) -> None:
+    """Checks that a name is one of a figure that a search may aim at or bound.
+
+    Raises:
+        ValueError: If it is not; metrics between sets of pictures are not, which a few cases of a trial do not tell apart.
+    """
+    if name in SETS:
+        raise ValueError(
+            f"must name a figure that each case has but got {name!r}, which whole sets of pictures have. Search with 'lpips', "
+            f"and name {name!r} in `measure.metrics`: the exported policy is measured with it."
+        )
+    if name not in bounded_names():
+        raise ValueError(f"must name a figure of quality or cost but got {name!r}. {nearest(name, bounded_names())}")
 
 
 def better(name: str) -> Literal["lower", "higher"]:

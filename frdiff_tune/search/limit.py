@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from frdiff_tune.measure import Interval
-from frdiff_tune.search.cost_figure import better, bounded_names
-from frdiff_tune.search.toml_file import nearest
+from frdiff_tune.search.cost_figure import better, check_bounded
 
 SIGNS = {"lower": "<=", "higher": ">="}
 
@@ -34,8 +33,7 @@ class Limit:
         if match is None:
             raise ValueError(f'must read "name <= number" or "name >= number" but got {text!r}. Write "lpips <= 0.05".')
         name, sign, number = match.groups()
-        if name not in bounded_names():
-            raise ValueError(f"must name a figure of quality or cost but got {name!r}. {nearest(name, bounded_names())}")
+        check_bounded(name)
         if sign != (right := SIGNS[better(name)]):
             raise ValueError(f'must bound {name} on its worse side but got {text!r}. Write "{name} {right} {number}".')
         try:

@@ -5,9 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from frdiff_tune.search.cost_figure import better, bounded_names
+from frdiff_tune.search.cost_figure import better, check_bounded
 from frdiff_tune.search.outcome import TrialOutcome
-from frdiff_tune.search.toml_file import nearest
 
 OBJECTIVES = ("latency_ms", "lpips")
 """Unless a study says otherwise: wall time of a call in milliseconds, and mean LPIPS against the reference."""
@@ -24,8 +23,7 @@ def check_objectives(names: Sequence[str]) -> tuple[str, ...]:
         ValueError: If one is not known or named twice, or there are none or more than three.
     """
     for name in names:
-        if name not in bounded_names():
-            raise ValueError(f"must name figures of quality or cost but got {name!r}. {nearest(name, bounded_names())}")
+        check_bounded(name)
     if not 1 <= len(set(names)) == len(names) <= MOST:
         raise ValueError(f"must name one to {MOST} figures, each once, but got {list(names)}. Use {list(OBJECTIVES)}.")
     if {"latency_ms", "speedup"} <= set(names):

@@ -31,7 +31,7 @@ from frdiff_tune.search.outcome import (
 )
 from frdiff_tune.search.racing import Member, Race
 from frdiff_tune.search.rivals import members, races
-from frdiff_tune.search.samplers import FORESEEING, SAMPLERS, Proposal
+from frdiff_tune.search.samplers import EXHAUSTED, FORESEEING, SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.starting import FEW, KNOWN_KINDS, SHARE, TURNS, StartingPoint, starting_points
@@ -73,7 +73,7 @@ class Run:
         self.optuna_study.set_user_attr("frdiff:parameters", list(space.distributions))
 
     def trials(self, count: int, end: float) -> Iterator[Ended]:
-        """Yields trials until ``count`` are finished in the study, or time is up.
+        """Yields trials until ``count`` are finished in the study, time is up, or nothing new is left to propose.
 
         Arguments:
             count: Finished trials of the whole study.
@@ -83,7 +83,10 @@ class Run:
         storage.restore(self.optuna_study, self.worker)
         points = self._points()
         repeats = 0
+        kept = self.optuna_study
         while len(self._finished()) < count and time.monotonic() < end and repeats < REPEATS * count:
+            if EXHAUSTED in kept.user_attrs and not kept.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+                return
             try:
                 outcome = self._trial(points)
             except UpdateFinishedTrialError:  # another run took it for one of a run that is gone, and queued it again

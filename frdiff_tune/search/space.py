@@ -154,7 +154,7 @@ class Space:
             for name, numbers in encoding.parameters.items()
         }
         mixing = {
-            name: FloatDistribution(low, high, log=step is None, step=step)
+            name: FloatDistribution(low, high, log=step is None and low < high, step=step or (1.0 if low == high else None))
             for name, (low, high, step) in self.mixing.parameters.items()
         }
         return {

@@ -14,12 +14,15 @@ import pytest
 from frdiff_tune.errors import ModelError, StudyError
 from frdiff_tune.measure import Failure
 from frdiff_tune.policy import Policy
-from frdiff_tune.search import Preparing, Study, TrialFailure, TrialOutcome, front, storage, tune
+from frdiff_tune.search import Preparing, Study, TrialFailure, TrialOutcome, front, load_study, storage, tune
+from frdiff_tune.search.designed import designed
 from frdiff_tune.search.samplers import SAMPLERS
+from frdiff_tune.search.space import Space
 from tests.search.recorded import COUNT, Recorded, recorded, study_at
 from tests.tiny import tiny_dit
 
 ROOT = Path(__file__).parent.parent.parent
+TABLE = ROOT / "benchmarks" / "tables" / "demo-dit.toml"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def test_trials_are_yielded_kept_and_drawn_on_a_front(tmp_path: Path, pipe: Any)
     assert kept.trials[0].constraints == {"lpips <= 0.05": -0.05}
 
 
-@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp"])
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("gp", "cmaes", "brute_force")])
 def test_two_runs_make_the_same_proposals(tmp_path: Path, pipe: Any, sampler: str) -> None:  # noqa: ANN401
     proposals = 30 if sampler == "auto" else 5
     runs = []
@@ -77,6 +80,33 @@ def test_gp_proposes(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
     space = space.model_copy(update={"mixing": space.mixing.model_copy(update={"families": ("jump", "none")})})
     found = outcomes(replace(study, space=space), pipe)
     assert sum(outcome.family == "searched" for outcome in found) >= 7
+
+
+def test_cmaes_proposes(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    runs = []
+    for name in ("one", "two"):
+        objectives = {"objectives": ("latency_ms",), "limits": ("lpips <= 0.05",)}
+        runs.append(outcomes(study_at(tmp_path / name, "demo-dit", sampler="cmaes", trials=16, **objectives), pipe))
+    assert runs[0] == runs[1]
+    assert sum(outcome.family == "searched" for outcome in runs[0]) >= 5
+
+
+def test_brute_force_measures_every_policy_once(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    study = study_at(tmp_path, "demo-dit", sampler="brute_force", trials=1_000, race=0.0)
+    with pytest.raises(StudyError, match="'brute_force' and '.*' has no end of values"):
+        outcomes(study, pipe)
+    study = study_at(tmp_path / "small", "demo-dit", sampler="brute_force", trials=1_000, race=0.0)
+    space = load_study(TABLE).space
+    keyframes = space.keyframes.model_copy(update={"count": (6, 12), "exponent": (1.0, 1.5)})
+    steps = space.steps.model_copy(update={"num_inference_steps": (30, 50), "scheduler": space.steps.scheduler[:1]})
+    forecast = space.forecast.model_copy(update={"fit": (0.0, 0.0)})
+    study = replace(study, space=space.model_copy(update={"keyframes": keyframes, "steps": steps, "forecast": forecast}))
+    found = outcomes(study, pipe)
+    wanted = designed(Space(study.space, pipe, 50), None)
+    measured = [outcome.digest for outcome in found if outcome.duplicate_of is None]
+    assert len(measured) == len(set(measured)) < 1_000
+    assert {policy.digest for _, policy in wanted} <= set(measured)
+    assert outcomes(study, pipe) == [], "a study whose every policy is measured has nothing left to do"
 
 
 def test_another_seed_proposes_something_else(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
 from frdiff_tune.search.samplers._base import MakeSampler, Proposal, quiet
 from frdiff_tune.search.samplers.auto import auto
-from frdiff_tune.search.samplers.brute_force import brute_force
+from frdiff_tune.search.samplers.brute_force import EXHAUSTED, brute_force
 from frdiff_tune.search.samplers.cmaes import cmaes
 from frdiff_tune.search.samplers.gp import gp
 from frdiff_tune.search.samplers.guided import guided
@@ -32,4 +32,4 @@ SINGLE = ("cmaes",)
 FORESEEING = ("auto", "guided")
 """Those that foresee errors, and so find good keyframe sets without being shown any."""
 
-__all__ = ["FORESEEING", "SAMPLERS", "SINGLE", "MakeSampler", "Proposal", "quiet"]
+__all__ = ["EXHAUSTED", "FORESEEING", "SAMPLERS", "SINGLE", "MakeSampler", "Proposal", "quiet"]

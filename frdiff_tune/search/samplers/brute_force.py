@@ -1,10 +1,29 @@
 """Brute force: every parameter vector of a finite space, once."""
 
+from collections.abc import Sequence
+
+from optuna import Study
 from optuna.samplers import BaseSampler, BruteForceSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.errors import StudyError
 from frdiff_tune.search.distributions import values_of
 from frdiff_tune.search.samplers._base import Proposal, quiet
+
+EXHAUSTED = "frdiff:exhausted"
+"""User attribute of a study whose every vector is tried."""
+
+
+class Enumeration(BruteForceSampler):
+    """Optuna's brute force for trials that are asked for and told: the study is marked where ``optimize`` would be stopped."""
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        try:
+            super().after_trial(study, trial, state, values)
+        except RuntimeError:  # of study.stop(), which is for optimize() alone
+            study.set_user_attr(EXHAUSTED, True)
 
 
 def brute_force(proposal: Proposal) -> BaseSampler:
@@ -23,4 +42,4 @@ def brute_force(proposal: Proposal) -> BaseSampler:
             f'Fix its bounds to one value in the space file, or use "auto".'
         )
     with quiet():
-        return BruteForceSampler(seed=proposal.study_seed)
+        return Enumeration(seed=proposal.study_seed)
