@@ -10,24 +10,16 @@ from itertools import islice
 from typing import Any
 
 from benchmarks.record import heading, run
-from frdiff_tune.search.autofr import learn_keyframes
+from frdiff_tune.search.autofr import PASSES, PRICES, SEEN, learn_keyframes
 from frdiff_tune.search.setting import open_pipeline, search_cases, walk_of
 from frdiff_tune.search.study import Study
-
-PASSES = 25
-"""Steps of Adam."""
-SEEN = 2
-"""Cases that a pass draws."""
-RATE = 0.04
-PRICES = (0.003, 0.03)
-"""What a computed share of the run costs, in units of the relative error: the gates of each are a set of their own."""
 
 
 def measure(study: Study) -> dict[str, Any]:
     """Returns the gates of a study's model, as JSON values."""
     pipe, call = open_pipeline(study), study.file.call
     cases, steps = search_cases(study, pipe), call.num_inference_steps
-    options: dict[str, Any] = {"steps": steps, "T": walk_of(study, pipe, cases).T(steps), "rate": RATE}
+    options: dict[str, Any] = {"steps": steps, "T": walk_of(study, pipe, cases).T(steps)}
     rows = []
     for price in PRICES:
         begun = time.monotonic()

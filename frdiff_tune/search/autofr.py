@@ -13,9 +13,12 @@ References:
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frdiff_tune.measure import Case, call_arguments
+from frdiff_tune.measure import Case, call_arguments, digest_of
+from frdiff_tune.measure.references import setting_of, stored
 from frdiff_tune.runtime import Moment, Unrolled
 from frdiff_tune.runtime.unrolled import Compute, Rule
 from frdiff_tune.runtime.variable import Variable
@@ -23,8 +26,14 @@ from frdiff_tune.runtime.variable import Variable
 if TYPE_CHECKING:
     from torch import Tensor
 
-RATE = 0.02
+RATE = 0.04
 """Adam's step, in gates."""
+PASSES = 25
+"""Steps of Adam."""
+SEEN = 2
+"""Cases that a pass draws."""
+PRICES = (0.003, 0.03)
+"""What a computed share of the run costs, in units of the relative error: the gates of each are a set of their own."""
 OPEN = 0.7
 """Where gates begin: all open, near enough to closing."""
 
@@ -101,6 +110,38 @@ def learn_keyframes(
         computed = 1 + int(through[1:].detach().sum())
         adam.step()
         yield Learnt((1.0, *gates.detach().clamp(0, 1)[1:].tolist()), float(error.detach()), computed)
+
+
+def learnt_gates(
+    pipe: Any,  # noqa: ANN401
+    cases: Sequence[Case],
+    call: Mapping[str, Any],
+    *,
+    steps: int,
+    T: int,
+    folder: Path,
+) -> tuple[Learnt, ...]:
+    """Returns the gates that each of ``PRICES`` leads to, from the disk if they were learnt before.
+
+    Arguments:
+        pipe: The pipeline, without a policy.
+        cases: The first ``SEEN`` of them are drawn.
+        call: Arguments that are the same for all cases.
+        steps: ``num_inference_steps`` of the call.
+        T: Denoiser steps that it walks.
+        folder: Where they are kept.
+
+    Raises:
+        MeasureError: If the folder cannot be written.
+        MismatchError: If the pipeline cannot be unrolled.
+    """
+
+    def learn() -> tuple[Learnt, ...]:
+        runs = (learn_keyframes(pipe, cases[:SEEN], call, steps=steps, T=T, price=price) for price in PRICES)
+        return tuple(list(islice(run, PASSES))[-1] for run in runs)
+
+    own = [RATE, PASSES, PRICES, [case.digest for case in cases[:SEEN]]]
+    return stored(folder, digest_of(["gates", setting_of(pipe, steps, call), own]), learn, "gates")
 
 
 def _gated(gates: "Tensor") -> Rule:

@@ -24,9 +24,11 @@ from frdiff_tune.measure import (
 )
 from frdiff_tune.policy import Latency, Machine, Policy
 from frdiff_tune.runtime import Capture, Recording, Trajectory, load_pipeline
+from frdiff_tune.search.autofr import Learnt, learnt_gates
 from frdiff_tune.search.cost_figure import COSTS
 from frdiff_tune.search.ledger import Place
 from frdiff_tune.search.space import Space
+from frdiff_tune.search.starting import AUTOFR
 from frdiff_tune.search.study import Study
 
 RECORDED = 4
@@ -157,6 +159,19 @@ def trajectory_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Trajector
     )
 
 
+def gates_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> tuple[Learnt, ...]:  # noqa: ANN401
+    """Returns the gates that Auto-FR learns, none unless the study begins with them; they are learnt once and kept.
+
+    Raises:
+        MismatchError: If the pipeline cannot be unrolled.
+    """
+    if AUTOFR not in (study.file.search.starting_points or ()):
+        return ()
+    call = study.file.call
+    steps, T = call.num_inference_steps, walk_of(study, pipe, cases).T(call.num_inference_steps)
+    return learnt_gates(pipe, cases, call.arguments, steps=steps, T=T, folder=cache_folder())
+
+
 def space_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Space:  # noqa: ANN401
     """Returns the study's space on its pipeline; what it fits forecasts to is recorded, if it was not before.
 
@@ -172,6 +187,7 @@ def space_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Space:  # noqa
         captures=study.file.search.capture,
         walk=walk_of(study, pipe, cases),
         trajectory=trajectory_of(study, pipe, cases),
+        gates=gates_of(study, pipe, cases),
     )
 
 

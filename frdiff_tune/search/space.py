@@ -30,6 +30,7 @@ from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Capture, Recording, Trajectory, full_policy, keyframe_policy
 from frdiff_tune.runtime.solver import timesteps_of
 from frdiff_tune.runtime.variable import Variable
+from frdiff_tune.search.autofr import Learnt
 from frdiff_tune.search.distributions import distribution_of, share_of, within
 from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
 from frdiff_tune.search.forecasts import HOLD, forecast, needs_recording
@@ -70,6 +71,7 @@ class Space:
         captures: Sequence[Capture] = ("eager",),
         walk: Walk | None = None,
         trajectory: Trajectory | None = None,
+        gates: Sequence[Learnt] = (),
     ) -> None:
         self.file = file
         self.pipe = pipe
@@ -88,7 +90,7 @@ class Space:
         rules = file.keyframes
         bounds = Bounds(longest=longest, **rules.model_dump(exclude={"encodings", "every"}))
         self.encodings: dict[str, Encoding] = {name: ENCODINGS[name](bounds) for name in file.keyframes.encodings}
-        self.trajectory = trajectory
+        self.trajectory, self.gates = trajectory, tuple(gates)
         self._fits = ScoreFits(trajectory) if trajectory is not None and file.forecast.fit[1] > 0 else None
         self.recording = record(self.groups) if record is not None and needs_recording(file.forecast.features) else None
 

@@ -140,9 +140,9 @@ class SearchSection(Section):
         seed: Of the sampler.
         trials: Trials of the whole study.
         minutes: Wall time of one run of it; whichever comes first.
-        starting_points: What is measured before the sampler proposes anything: ``fewer-steps``, ``frdiff`` and ``jump`` are
-            known policies, ``found``, ``dense-ends`` and ``blocks`` our own; absent: what suits the sampler; empty: only the
-            full policy.
+        starting_points: What is measured before the sampler proposes anything: ``fewer-steps``, ``timestep-lists``, ``frdiff``
+            and ``jump`` are known policies, ``found``, ``dense-ends``, ``blocks`` and ``autofr`` our own; absent: what suits
+            the sampler; empty: only the full policy.
         capture: How the network is launched: ``eager``, ``cuda_graphs`` or ``compile``; more than one are searched.
         storage: SQLAlchemy URL of the study's database.
     """

@@ -17,9 +17,8 @@ EXHAUSTED = "frdiff:exhausted"
 class Enumeration(BruteForceSampler):
     """Optuna's brute force for trials that are asked for and told: the study is marked where ``optimize`` would be stopped."""
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Ends a trial, and marks the study after the last one."""
         try:
             super().after_trial(study, trial, state, values)
         except RuntimeError:  # of study.stop(), which is for optimize() alone
