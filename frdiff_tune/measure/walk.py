@@ -46,6 +46,7 @@ class Walk:
             given = self._given(case)
             self._cases.setdefault(json.dumps([given.get(name) for name in SHORTENING]), case)
         self._known: dict[tuple[str, str, int], int] = {}
+        self._walkers: dict[str, Any] = {}  # solver -> one of its kind, of which nothing but the steps is set
         self._refusal = ""  # what the pipeline said of the last call that it did not begin
 
     def T(self, steps: int, scheduler: Any = None) -> int:  # noqa: ANN401
@@ -119,8 +120,10 @@ class Walk:
         scheduler = own_scheduler(self.pipe) if scheduler is None else scheduler
         place = key, scheduler_info(scheduler).model_dump_json(), steps
         if place not in self._known:
-            case, own = self._cases[key], build_scheduler(scheduler_info(scheduler))
-            measured = steps >= 1 and _unusual(self.pipe)
+            case, measured = self._cases[key], steps >= 1 and _unusual(self.pipe)
+            if measured or place[1] not in self._walkers:
+                self._walkers[place[1]] = build_scheduler(scheduler_info(scheduler))
+            own = self._walkers[place[1]]
             self._known[place] = self._measured(case, steps, own) if measured else self._reckoned(case, steps, own)
         return self._known[place]
 

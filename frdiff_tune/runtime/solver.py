@@ -211,4 +211,10 @@ def timesteps_of(scheduler: Any, steps: int) -> Sequence[float]:  # noqa: ANN401
 
 @functools.lru_cache(maxsize=1024)
 def _walked(cls: Any, config: str, steps: int) -> tuple[float, ...]:  # noqa: ANN401
-    return tuple(walk(_built(cls, json.loads(config)), steps))
+    return tuple(walk(_walker(cls, config), steps))
+
+
+@functools.lru_cache(maxsize=128)
+def _walker(cls: Any, config: str) -> Any:  # noqa: ANN401
+    """Returns a solver that is never given away: to build one takes a hundred times longer than to set its steps."""
+    return _built(cls, json.loads(config))

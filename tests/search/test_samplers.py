@@ -11,8 +11,10 @@ import pytest
 
 from frdiff_tune.search import Space, TrialOutcome, front, tune
 from frdiff_tune.search.samplers import Proposal
+from frdiff_tune.search.samplers.cmaes import LimitedCmaEs
 from frdiff_tune.search.samplers.local import LocalSampler
 from frdiff_tune.search.samplers.moves import MOVES, add, crossed, drop, moved, relocate, shift, slide
+from frdiff_tune.search.samplers.tpe import NEAR, OTHERS, thinned
 from tests.search.recorded import recorded, study_at
 from tests.tiny import tiny_dit
 
@@ -99,3 +101,40 @@ def test_where_nothing_new_is_near_local_search_draws_anywhere(tmp_path: Path, p
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
     return sum(one[name] != other[name] for name in one if not name.startswith("keyframes."))
+
+
+def finished(values: list[float], excess: float = -1.0) -> optuna.trial.FrozenTrial:
+    space = {"x": optuna.distributions.FloatDistribution(0, 1)}
+    trial = optuna.trial.create_trial(values=values, params={"x": 0.5}, distributions=space)
+    trial.set_constraint("lpips <= 0.05", excess)
+    return trial
+
+
+def test_tpe_sees_the_front_and_some_others_of_many_trials() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    rng = np.random.default_rng(0)
+    for i in range(400):
+        on_front, breaks = i % 10 == 0, i % 10 == 1
+        x = float(rng.random())
+        study.add_trial(finished([x, x - (0 if on_front or breaks else 0.5 + rng.random())], 1.0 if breaks else -1.0))
+    study.ask()
+    seen = thinned(study.get_trials(), study.directions)
+    numbers = [trial.number for trial in seen]
+    assert numbers == sorted(set(numbers)) and len(numbers) == NEAR + OTHERS + 1
+    assert set(range(0, 400, 10)) < set(numbers) and 400 in numbers, "the front, and what runs"
+    broken = sum(i % 10 == 1 for i in numbers)
+    assert 0 < broken < 0.2 * OTHERS, "what breaks a limit is none of the nearest, however good"
+    few = study.get_trials()[: NEAR + OTHERS]
+    assert thinned(few, study.directions) == few
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_cmaes_puts_what_breaks_a_limit_behind_all_others(direction: str) -> None:
+    study = optuna.create_study(direction=direction)
+    best, sign = (1.0, 1.0) if direction == "minimize" else (9.0, -1.0)
+    for value, excess in ((best, 0.5), (5.0, -1.0), (best, 0.1), (4.0, -0.2)):
+        study.add_trial(finished([value], excess))
+    found = LimitedCmaEs({"lpips <= 0.05": 0.05}, 0)._get_trials(study)
+    order = [trial.number for trial in sorted(found, key=lambda trial: sign * trial.values[0])]
+    assert order == ([3, 1, 2, 0] if direction == "minimize" else [1, 3, 2, 0])
+    assert [trial.values[0] for trial in study.get_trials()] == [best, 5.0, best, 4.0], "what is kept stays as measured"

@@ -217,6 +217,6 @@ def _size(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
         walk: The run's scores and weights.
     """
     rows = np.add.reduceat(walk.c[:, :, None] * residuals, first, axis=1)
-    error = np.sqrt(np.maximum(np.einsum("ekt,ts,eks->e", rows, walk.gram, rows, optimize=True), 0.0))
+    error = np.sqrt(np.maximum(((rows @ walk.gram) * rows).sum(axis=(1, 2)), 0.0))
     found: Array = np.log10(np.hypot(error, LEAST))
     return found

@@ -8,6 +8,7 @@ b has a prior that only knows the reference, and is fitted to the trials by leas
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,13 @@ class LatencyModel:
         found: Array = np.maximum(np.array([self._row(each) for each in outlines]) @ self.b, 1e-3)
         return found
 
-    def _row(self, outline: Outline) -> list[float]:
-        T = outline.T / self.T
-        groups = [outline.reused(group) / self.T for group in self.groups]
-        return [1.0, T, outline.nfe / self.T, *groups, *(T * (label == outline.scheduler) for label in self.solvers)]
+    def _row(self, outline: Outline) -> tuple[float, ...]:
+        return _row(outline, tuple(self.groups), tuple(self.solvers), self.T)
+
+
+@lru_cache(maxsize=2**14)
+def _row(outline: Outline, groups: tuple[str, ...], solvers: tuple[str, ...], reference_T: int) -> tuple[float, ...]:
+    """Returns what b is multiplied with; a proposal asks for that of every trial again."""
+    T = outline.T / reference_T
+    reused = (outline.reused(group) / reference_T for group in groups)
+    return (1.0, T, outline.nfe / reference_T, *reused, *(T * (label == outline.scheduler) for label in solvers))
