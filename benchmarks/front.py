@@ -31,12 +31,15 @@ from frdiff_tune.search.objective import non_dominated
 from frdiff_tune.search.pareto import Front, front
 from frdiff_tune.search.setting import held_out_cases, open_pipeline
 from frdiff_tune.search.solvers import runnable
+from frdiff_tune.search.starting.timestep_lists import aligned_keyframes
 from frdiff_tune.search.study import Study, load_study
 
 STEPS = {12: (4, 6, 8, 10, 12, 15), 25: (20, 25, 30, 40)}
 """Step count of the screening -> counts that are measured of the solvers that come near the best there."""
 SPACINGS = ("trailing", "leading", "linspace")
 INTERVALS = (2, 3, 5)
+ALIGNED = (10, 20, 30)
+"""Timesteps of "Align Your Steps" lists."""
 LEVELS = (0.001, 0.003, 0.01)
 SCREENS = (2, None)
 """Blocks of 16 pictures that solvers are screened on, in rounds; None: all."""
@@ -90,7 +93,7 @@ def _same(a: str, b: str) -> float:
 
 
 def known(pipe: Any, steps: int) -> Iterator[Named]:  # noqa: ANN401
-    """Yields FRDiff's uniform schedule with and without score mixing, and jumps with held and linearly forecast scores."""
+    """Yields FRDiff's uniform schedule with and without score mixing, and jumps: uniform ones, and those of a timestep list."""
     for every in INTERVALS:
         for mixing in (True, False):
             name = f"every {every}, {'with' if mixing else 'without'} score mixing"
@@ -98,6 +101,11 @@ def known(pipe: Any, steps: int) -> Iterator[Named]:  # noqa: ANN401
         for order in (0, 1):
             jumps = keyframe_policy(pipe, steps, range(0, steps, every), 0.0, order=order, variable="epsilon")
             yield f"every {every}, order {order}", "jump", "", jumps
+    for size in ALIGNED:
+        keyframes = aligned_keyframes(pipe, steps, steps, size)
+        assert keyframes is not None
+        jumps = keyframe_policy(pipe, steps, keyframes, 0.0, variable="epsilon")
+        yield f"timesteps of Align Your Steps, {len(keyframes)}", "jump", "", jumps
 
 
 def ours(found: Front) -> Iterator[Named]:
@@ -114,7 +122,7 @@ def ours(found: Front) -> Iterator[Named]:
     chosen |= {point.trial.number for point in closest.values()}
     for point in trials:
         if point.trial.number in chosen:
-            family = "found" if point.trial.family == "searched" else "starting"
+            family = "starting" if point.trial.family.startswith("starting") else "found"
             yield f"trial {point.trial.number}", family, "", point.policy
 
 

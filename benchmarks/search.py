@@ -6,7 +6,7 @@ evaluations, and the full runs that foresight reads as one more. A search that n
 
 Run it from the repository's root, after tables are recorded:
 
-    python -m benchmarks.search demo demo-dit --seeds 20
+    python -m benchmarks.search demo demo-dit --seeds 20 --readme
 
 Nothing is timed: seconds are what the recorded measurements took.
 """
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from benchmarks.front_table import replace_block
 from benchmarks.ground import Ground, Trace
 from benchmarks.record import RESULTS, save
 from benchmarks.search_figure import figure, markdown
@@ -33,9 +34,6 @@ CURVE = 400
 
 @lru_cache(maxsize=1)
 def _ground(name: str) -> Ground:
-    import torch
-
-    torch.set_num_threads(1)
     return Ground.load(name)
 
 
@@ -102,7 +100,9 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
     given = parser.parse_args()
+    tables = []
     for name in given.tables:
         table = _ground(name).table
         head = {
@@ -116,7 +116,10 @@ def main() -> None:
         result = {**head, "rows": list(measure(name, given.methods, given.seeds, given.jobs))}
         path = save(result, f"search-{name}", given.output)
         figure(result, path.with_suffix(".png"))
-        print(markdown(result), path, sep="\n")
+        tables.append(markdown(result))
+        print(tables[-1], path, sep="\n")
+    if given.readme:
+        replace_block(Path("README.md"), "search", "\n".join(tables))
 
 
 if __name__ == "__main__":

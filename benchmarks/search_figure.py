@@ -30,7 +30,8 @@ def markdown(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         cells = [_cell(row, kind, level, count) for kind in ("evaluations", "seconds") for level in ("95", "99")]
         lines.append(f"| {row['search']} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
+    picture = f"![Share of the hypervolume over measured policies](benchmarks/results/search-{result['study']}.png)"
+    return "\n".join([*lines, "", picture, ""])
 
 
 def _cell(row: dict[str, Any], kind: str, level: str, count: int) -> str:

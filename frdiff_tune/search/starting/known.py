@@ -70,6 +70,6 @@ def aligned(space: Space) -> Iterator[StartingPoint]:
     if "keyframes" not in space.encodings or "jump" not in space.mixing.families:
         return
     for of_fifty in ALIGNED:
-        keyframes = aligned_keyframes(space, T, round(of_fifty * T / 50))
+        keyframes = aligned_keyframes(space.pipe, space.reference_steps, T, round(of_fifty * T / 50))
         if keyframes is not None and least <= len(keyframes) <= most:
             yield point(space, "known: align your steps", keyframes, T, **trend(space, 0.0))

@@ -11,36 +11,34 @@ References:
     | Optimal Stepsize for Diffusion Sampling (Pei et al., 2025), https://arxiv.org/abs/2503.21774
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from frdiff_tune.runtime.solver import timesteps_of
 
-if TYPE_CHECKING:
-    from frdiff_tune.search.space import Space
 
-
-def aligned_keyframes(space: "Space", T: int, size: int) -> tuple[int, ...] | None:
+def aligned_keyframes(pipe: Any, steps: int, T: int, size: int) -> tuple[int, ...] | None:  # noqa: ANN401
     """Returns the keyframes that are nearest to an "Align Your Steps" list, or None for models of flow matching.
 
     The list of Stable Diffusion, or of SDXL for a pipeline of that name, has ten noise levels; other sizes are interpolated in
     their logarithm, as its authors advise.
 
     Arguments:
-        space: The space on its pipeline.
-        T: Denoiser steps of the reference's run.
+        pipe: A diffusers pipeline.
+        steps: The reference's ``num_inference_steps``.
+        T: Denoiser steps that it walks.
         size: Keyframes; fewer where two levels are nearest to one step.
     """
     from diffusers.schedulers import AysSchedules
 
-    own = space.pipe.scheduler
+    own = pipe.scheduler
     if not hasattr(own, "alphas_cumprod"):
         return None
-    kind = "StableDiffusionXLSigmas" if "XL" in type(space.pipe).__name__ else "StableDiffusionSigmas"
+    kind = "StableDiffusionXLSigmas" if "XL" in type(pipe).__name__ else "StableDiffusionSigmas"
     listed = np.log([sigma for sigma in AysSchedules[kind] if sigma > 0])
     wanted = np.interp(np.linspace(0, len(listed) - 1, size), np.arange(len(listed)), listed)
-    times = np.rint(timesteps_of(own, space.reference_steps)[-T:]).astype(int)
+    times = np.rint(timesteps_of(own, steps)[-T:]).astype(int)
     kept = own.alphas_cumprod.double().numpy()[times.clip(0, len(own.alphas_cumprod) - 1)]
     levels = np.log(np.maximum(1 - kept, 1e-12) / np.maximum(kept, 1e-12)) / 2
     return tuple(sorted({0, *(int(abs(levels - level).argmin()) for level in wanted)}))
