@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,14 +54,15 @@ class Resampling:
     Arguments:
         rows: Rows measured on the same cases.
         latency: Latency over the reference's, per row.
+        statistic: What of the cases stands for a row: ``np.mean``, which flips carry, or ``np.median``.
     """
 
-    def __init__(self, rows: Sequence[Row], latency: Sequence[float]) -> None:
+    def __init__(self, rows: Sequence[Row], latency: Sequence[float], statistic: Callable[..., Any] = np.mean) -> None:
         table: NDArray[np.float64] = np.array([row.lpips for row in rows])
         self.rows, self.latency = list(rows), list(latency)
-        self.means = table.mean(axis=1)
+        self.means = statistic(table, axis=1)
         draws = np.random.default_rng(0).integers(table.shape[1], size=(RESAMPLES, table.shape[1]))
-        self.drawn = np.stack([table[:, draw].mean(axis=1) for draw in draws])
+        self.drawn = np.stack([statistic(table[:, draw], axis=1) for draw in draws])
 
     def estimate(self, figure: Callable[[NDArray[np.float64]], float | None]) -> Estimate:
         """Returns a figure of the rows' means, with the interval that other cases would have given."""

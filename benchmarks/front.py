@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import numpy as np
+
 from benchmarks.bench import CaseBench, Row
 from benchmarks.comparison import Estimate, Resampling, is_known, is_ours, is_searched, surely_worse
 from benchmarks.front_table import figure, replace_block, table
@@ -41,6 +43,9 @@ INTERVALS = (2, 3, 5)
 ALIGNED = (10, 20, 30)
 """Timesteps of "Align Your Steps" lists."""
 LEVELS = (0.001, 0.003, 0.01)
+"""Mean LPIPS at which times are compared."""
+MEDIANS = (0.001,)
+"""Median LPIPS at which they are."""
 SCREENS = (2, None)
 """Blocks of 16 pictures that solvers are screened on, in rounds; None: all."""
 SAME, EQUAL = 0.05, 0.001
@@ -172,8 +177,11 @@ def _all(study: Study, held_out: CaseBench, found: Front | None) -> Iterator[Nam
 def figures(rows: list[Row], latency: list[float]) -> dict[str, Any]:
     """Returns gains at equal LPIPS and hypervolumes, with 95 % intervals over pictures."""
     drawn = Resampling(rows, latency)
-    gains = {f"gain_at_lpips_{level}": asdict(drawn.gain_at(level)) for level in LEVELS}
-    bests = {f"best_fewer_steps_at_lpips_{level}": drawn.fewer_steps_at(drawn.means, level) for level in LEVELS}
+    gains, bests = dict[str, Any](), dict[str, Any]()
+    for name, each, levels in (("", drawn, LEVELS), ("median_", Resampling(rows, latency, np.median), MEDIANS)):
+        for level in levels:
+            gains[f"gain_at_{name}lpips_{level}"] = asdict(each.gain_at(level))
+            bests[f"best_fewer_steps_at_{name}lpips_{level}"] = each.fewer_steps_at(each.means, level)
     volumes: dict[str, Estimate] = {
         "hypervolume_ours": drawn.volume(is_ours),
         "hypervolume_found": drawn.volume(is_searched),

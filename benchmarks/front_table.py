@@ -53,14 +53,15 @@ def _claims(figures: dict[str, Any]) -> list[str]:
     """Returns what follows from the rows, a sentence each."""
     claims = []
     for key, gain in figures.items():
-        if key.startswith("gain_at_lpips_"):
-            level = key.removeprefix("gain_at_lpips_")
-            best = figures[f"best_fewer_steps_at_lpips_{level}"]
+        if key.startswith("gain_at_"):
+            which = key.removeprefix("gain_at_")
+            best = figures[f"best_fewer_steps_at_{which}"]
+            named = which.replace("median_lpips_", "a median LPIPS of ").replace("lpips_", "LPIPS ")
             if gain["value"] is None or best is None:
-                claims.append(f"- At LPIPS {level}: one of the two fronts does not reach it.")
+                claims.append(f"- At {named}: one of the two fronts does not reach it.")
                 continue
             claims.append(
-                f"- At LPIPS {level} our fastest policy is **{gain['value']:.2f} times** faster {_interval(gain)} than fewer "
+                f"- At {named} our fastest policy is **{gain['value']:.2f} times** faster {_interval(gain)} than fewer "
                 f"steps by their best solver there ({best[1]}, {best[0]:.3f} of the reference's time)."
             )
     for key, label in (

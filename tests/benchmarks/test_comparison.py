@@ -2,11 +2,13 @@
 
 from math import log
 
+import numpy as np
 import pytest
 
 from benchmarks.bench import Row
 from benchmarks.comparison import Resampling, fastest_at, is_known, is_ours, latency_at, surely_worse
-from benchmarks.front import near_best
+from benchmarks.front import figures, near_best
+from benchmarks.front_table import _claims
 
 STEPS = [(0.04, 0.2), (0.01, 0.4), (0.0025, 0.8)]  # (LPIPS, latency) at 10, 20, 40 steps
 
@@ -50,6 +52,17 @@ def test_the_gain_is_over_the_best_solver_at_that_level() -> None:
     ours_ahead, theirs_ahead = drawn.volume_gain(is_ours, is_known), drawn.volume_gain(is_known, is_ours)
     assert theirs_ahead.value is not None
     assert ours_ahead.value == pytest.approx(-theirs_ahead.value)
+
+
+def test_medians_do_not_see_the_pictures_that_flip() -> None:
+    flips = (0.0005,) * 15 + (0.5,) * 5
+    rows = [row("fewer steps", 40, (0.0005,) * 20, "solver"), row("found", 9, flips)]
+    assert Resampling(rows, [0.8, 0.2]).gain_at(0.001).value is None
+    gain = Resampling(rows, [0.8, 0.2], np.median).gain_at(0.001)
+    assert gain.value == pytest.approx(4.0)
+    both = figures(rows, [0.8, 0.2])
+    assert both["gain_at_median_lpips_0.001"]["value"] == pytest.approx(4.0)
+    assert any("At a median LPIPS of 0.001 our fastest policy is **4.00 times** faster" in claim for claim in _claims(both))
 
 
 def test_a_gain_has_the_interval_of_other_pictures() -> None:
