@@ -102,12 +102,16 @@ def _search(
     from rich.live import Live
 
     from frdiff_tune.cli.console import errors
+    from frdiff_tune.search import known_from_elsewhere
     from frdiff_tune.search import tune as search
 
     console = errors()
     live = Live(get_renderable=watch.view, console=console, transient=True) if console.is_terminal else nullcontext()
     with closing(search(study, trials=trials, minutes=minutes, pipe=pipe, start_from=start_from)) as run, live:  # type: ignore[type-var]
-        for event in run:
+        for number, event in enumerate(run):
+            if number == 0 and start_from and (known := known_from_elsewhere(study)):
+                there = f"How close {known} policies are is known from {start_from.name}"
+                console.print(f"{there}: the search learns from it, and measures here whatever it shows.", soft_wrap=True)
             line = watch.take(event)
             if not console.is_terminal:
                 console.print(f"{line} ({watch.progress()})", soft_wrap=True, markup=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frdiff_tune.search.choice import Pick, knee, pick
     from frdiff_tune.search.cost import Estimate, estimate
+    from frdiff_tune.search.elsewhere import known_from_elsewhere
     from frdiff_tune.search.export import Export, export_policy, exporting
     from frdiff_tune.search.limit import Limit
     from frdiff_tune.search.location import shipped
@@ -56,6 +57,7 @@ _PLACES = {
     "held_out_cases": "setting",
     "hypervolume": "volume",
     "knee": "choice",
+    "known_from_elsewhere": "elsewhere",
     "load_space": "study",
     "load_study": "study",
     "machine_of": "setting",
@@ -96,6 +98,7 @@ __all__ = [
     "held_out_cases",
     "hypervolume",
     "knee",
+    "known_from_elsewhere",
     "load_space",
     "load_study",
     "machine_of",

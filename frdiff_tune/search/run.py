@@ -13,6 +13,7 @@ from frdiff_tune.measure import Failure, Interval, Measurement, Result, summaris
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import storage
+from frdiff_tune.search.elsewhere import known_elsewhere, remember, remembered, same_pictures
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import (
     KNOWN,
@@ -29,6 +30,7 @@ from frdiff_tune.search.outcome import (
     infeasible,
     what,
 )
+from frdiff_tune.search.pareto import front
 from frdiff_tune.search.racing import Member, Race
 from frdiff_tune.search.rivals import members, races
 from frdiff_tune.search.samplers import EXHAUSTED, FORESEEING, SAMPLERS, Proposal
@@ -36,6 +38,7 @@ from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.starting import FEW, KNOWN_KINDS, SHARE, TURNS, StartingPoint, starting_points
 from frdiff_tune.search.study import Study
+from frdiff_tune.search.transfer import carried
 
 Ended = TrialOutcome | TrialFailure | TrialStopped
 REPEATS = 3
@@ -93,6 +96,18 @@ class Run:
                 continue
             repeats = repeats + 1 if outcome.duplicate_of is not None else 0
             yield outcome
+
+    def begin_from(self, other: Study) -> None:
+        """Puts another study's front before everything else, and keeps its figures of quality where they are those of this one.
+
+        Raises:
+            StudyError: If the other study has no trials.
+        """
+        self.enqueue(carried(self.space, front(other), other.name))
+        theirs = storage.find_study(other, storage.open_storage(other.file.search.storage, create=False))
+        one, two = (each.user_attrs[storage.DEFINITION] for each in (theirs, self.optuna_study))
+        if same_pictures(one, two):
+            remember(self.optuna_study, known_elsewhere(theirs, self.space))
 
     def enqueue(self, points: Iterable[StartingPoint]) -> None:
         """Puts points before everything else, those that were put there before left out."""
@@ -184,7 +199,8 @@ class Run:
 
     def _proposal(self, tried: int, running: bool) -> Proposal:
         search = self.study.file.search
-        return Proposal(self.space, search.seed, tried, running, search.objectives, self.study.limits)
+        known = tuple(remembered(self.optuna_study))
+        return Proposal(self.space, search.seed, tried, running, search.objectives, self.study.limits, known)
 
     def _measure(self, trial: Trial, policy: Policy, capture: Capture) -> None:
         """Measures what is not known of a policy that is launched in a way, and tells the trial."""

@@ -1,6 +1,6 @@
 """Transfer: the front of one study as the first trials of another, of another model, step count, cases or machine.
 
-Only policies go over, never figures: everything is measured anew.
+Only policies go over, and everything is measured anew; see ``elsewhere`` for what is learnt of them on the way.
 """
 
 from collections.abc import Iterator

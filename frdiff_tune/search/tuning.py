@@ -11,11 +11,9 @@ from optuna.storages import RDBStorage
 from frdiff_tune.measure import cases_digest
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.ledger import Ledger
-from frdiff_tune.search.pareto import front
 from frdiff_tune.search.run import Ended, Run
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.study import Study
-from frdiff_tune.search.transfer import carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,8 @@ def tune(
         minutes: Wall time of this run; None: as the study says.
         pipe: The study's pipeline, if it is loaded already.
         evaluator: What measures; None: the real one.
-        start_from: Another study, whose front is measured first.
+        start_from: Another study, whose front is measured first; where it asks for the same pictures on another machine, its
+            figures of quality are learnt from, too.
 
     Yields:
         How far preparation is, then each trial when it is finished: measured, stopped early because another one surely beats
@@ -68,7 +67,8 @@ def tune(
     with ExitStack() as stack:
         run = opened(study, setting.open_pipeline(study) if pipe is None else pipe, evaluator, stack, database)
         stack.enter_context(run.evaluator)
-        run.enqueue(() if start_from is None else carried(run.space, front(start_from), start_from.name))
+        if start_from is not None:
+            run.begin_from(start_from)
         yield from (Preparing(*progress) for progress in run.evaluator.prepare())
         yield from run.trials(trials or study.file.search.trials, end)
 

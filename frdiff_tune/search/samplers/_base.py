@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from optuna.samplers import BaseSampler
 
+from frdiff_tune.search.elsewhere import Elsewhere
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.objective import OBJECTIVES
 
@@ -26,6 +27,7 @@ class Proposal:
         parallel: Whether other trials are running, whose neighbourhood is to be avoided.
         objectives: What the study makes small or large.
         limits: What it bounds.
+        elsewhere: Policies whose quality is known from another machine.
     """
 
     space: "Space"
@@ -34,6 +36,7 @@ class Proposal:
     parallel: bool = False
     objectives: tuple[str, ...] = OBJECTIVES
     limits: tuple[Limit, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def seed(self) -> int:

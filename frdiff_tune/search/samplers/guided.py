@@ -72,7 +72,7 @@ class GuidedSampler(BaseSampler):
     """
 
     def __init__(self, proposal: Proposal, aim: Aim) -> None:
-        self.space, self.aim = proposal.space, aim
+        self.space, self.aim, self.elsewhere = proposal.space, aim, proposal.elsewhere
         self.candidates = Candidates(proposal.space, np.random.default_rng(proposal.seed))
         self.random = RandomSampler(seed=proposal.seed)
 
@@ -131,6 +131,12 @@ class GuidedSampler(BaseSampler):
         within = whole and all(excess <= 0 for excess in trial.constraints.values())
         return _Seen(self._known(trial), self.aim.loss(figures), figures["latency_ms"] / reference, within)
 
+    def losses_elsewhere(self, here: set[Outline]) -> list[tuple[Outline, float]]:
+        """Returns what is known from another machine of policies that are not measured here."""
+        able = [each for each in self.elsewhere if self.aim.quality in each.figures]
+        pairs = [(self.space.foresight.outline(each.digest, each.params), self.aim.loss(each.figures)) for each in able]
+        return [pair for pair in pairs if pair[0] not in here]
+
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:  # noqa: ANN401
@@ -157,7 +163,9 @@ class _Foretold:
         self.errors = errors = sampler.space.foresight.errors
         within = [(each.loss, each.ratio) for each in seen if each.within]
         some = _nearest(seen)
-        self.quality = QualityModel(errors.names, [errors(each.what[0]) for each in some], [each.loss for each in some])
+        pairs = [(each.what[0], each.loss) for each in some]
+        pairs += sampler.losses_elsewhere({outline for outline, _ in pairs})
+        self.quality = QualityModel(errors.names, [errors(outline) for outline, _ in pairs], [loss for _, loss in pairs])
         T = sampler.space.full(sampler.space.reference_steps, errors.own).T
         names = tuple(sampler.space.groups), errors.solvers, T
         by_launch = {capture: [each for each in seen if each.what[1] == capture] for capture in sampler.space.captures}
