@@ -2,8 +2,9 @@
 
     w = argmin mean over cases |x_T(w) - x_T|^2 / |x_T|^2
 
-with x_T what the last solver step gives, under the policy and in full. Where the fit of ``score_fit`` asks which weights would
-have been closest at each step of full runs, this asks which give the closest result, with all that the network does about it.
+with x_T what the last solver step gives, under the policy and in the reference. Where the fit of ``score_fit`` asks which
+weights would have been closest at each step of full runs, this asks which give the closest result, with all that the network
+does about it.
 
 References:
     | Budget-Constrained Step-Level Diffusion Caching (Lei et al., 2026), whose second stage moves the time steps of a fixed set
@@ -15,8 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.measure import Case, call_arguments
+from frdiff_tune.measure import Case, Walk, blocks, call_arguments
 from frdiff_tune.policy import Policy
 from frdiff_tune.policy.forecast import float32
 from frdiff_tune.runtime import Moment, Unrolled
@@ -50,15 +53,20 @@ def descend(
     cases: Sequence[Case],
     call: Mapping[str, Any],
     rate: float = RATE,
+    *,
+    steps: int | None = None,
+    batch: int | None = None,
 ) -> Iterator[Descended]:
     """Yields the policy with better and better weights, without end; the consumer decides when to stop.
 
     Arguments:
         pipe: The pipeline, without a policy.
         policy: Jumps alone: nothing is reused, and every step is a keyframe or has lam 0.
-        cases: Of one kind, drawn in one call.
+        cases: Of one kind.
         call: Arguments that are the same for all cases.
         rate: Adam's step.
+        steps: Step count of the reference, by the pipeline's own solver; None: the policy's steps by its solver, all computed.
+        batch: Cases that a step draws, other ones from step to step; None: all of them.
 
     Raises:
         MismatchError: If the policy does more than jump, or the pipeline cannot be unrolled.
@@ -71,12 +79,15 @@ def descend(
             "keyframes."
         )
     run = Unrolled(pipe, policy.T, policy.variable, policy.sampling.scheduler)
-    wanted = _full(run, policy, cases, call)
+    parts = blocks(cases, batch or len(cases))
+    wanted: dict[int, Tensor] = {}
     weights = {t: torch.tensor(row, requires_grad=True) for t, row in _rows(policy).items()}
     adam = torch.optim.Adam(list(weights.values()), lr=rate)
-    while True:
+    for i in _turns(len(parts)):
+        if i not in wanted:
+            wanted[i] = _reference(pipe, policy, parts[i], call, steps)
         adam.zero_grad()
-        loss = ((_drawn(run, policy, weights, cases, call) - wanted) ** 2).mean() / (wanted**2).mean()
+        loss = ((_drawn(run, policy, weights, parts[i], call) - wanted[i]) ** 2).mean() / (wanted[i] ** 2).mean()
         torch.autograd.backward(loss)
         yield Descended(_with(policy, weights), float(loss.detach()))
         adam.step()
@@ -87,8 +98,27 @@ def descendable(policy: Policy) -> bool:
     return not policy.masks and policy.nfe == policy.keyframes.count("1") < policy.T
 
 
-def _full(run: Unrolled, policy: Policy, cases: Sequence[Case], call: Mapping[str, Any]) -> "Tensor":
-    return run(lambda moment, compute: compute().detach(), **_arguments(policy, cases, call)).detach()
+def _turns(count: int) -> Iterator[int]:
+    """Yields whose turn it is, in rounds that are shuffled anew."""
+    rng = np.random.default_rng(0)
+    while True:
+        yield from rng.permutation(count).tolist()
+
+
+def _reference(
+    pipe: Any,  # noqa: ANN401
+    policy: Policy,
+    cases: Sequence[Case],
+    call: Mapping[str, Any],
+    steps: int | None,
+) -> "Tensor":
+    """Returns what the reference's last solver step gives."""
+    if steps is None:
+        run, arguments = Unrolled(pipe, policy.T, policy.variable, policy.sampling.scheduler), _arguments(policy, cases, call)
+    else:
+        run = Unrolled(pipe, Walk(pipe, cases, call).T(steps), policy.variable)
+        arguments = {**call, **call_arguments(cases), "num_inference_steps": steps}
+    return run(lambda moment, compute: compute().detach(), **arguments).detach()
 
 
 def _drawn(

@@ -91,7 +91,8 @@ def polish(
         for point in _chosen(found, trials, count, done):
             policy: Policy | None = None
             first = best = float("inf")
-            descent = descend(pipe, point.policy, cases, study.file.call.arguments, rate)
+            call = study.file.call
+            descent = descend(pipe, point.policy, cases, call.arguments, rate, steps=call.num_inference_steps)
             for step, each in enumerate(islice(descent, steps + 1)):
                 first = each.loss if step == 0 else first
                 if each.loss < best:

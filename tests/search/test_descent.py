@@ -34,7 +34,7 @@ def subject(request: pytest.FixtureRequest) -> tuple[Any, dict[str, Any], list[C
     return pipe, call, cases
 
 
-def plainly(pipe: Any, cases: list[Case], call: dict[str, Any]) -> Tensor:
+def plainly(pipe: Any, cases: list[Case], call: dict[str, Any], steps: int = STEPS) -> Tensor:
     """Returns what the last solver step of a plain call gives."""
     given: list[Tensor] = []
     step = pipe.scheduler.step
@@ -46,7 +46,7 @@ def plainly(pipe: Any, cases: list[Case], call: dict[str, Any]) -> Tensor:
 
     pipe.scheduler.step = watched
     try:
-        pipe(**call, **call_arguments(cases), num_inference_steps=STEPS)
+        pipe(**call, **call_arguments(cases), num_inference_steps=steps)
     finally:
         del pipe.scheduler.step
     return given[-1]
@@ -99,6 +99,27 @@ def test_descent_comes_closer_and_its_policy_draws_what_it_saw(subject: Any) -> 
             drawn = plainly(pipe, cases, call)
         loss = float(((drawn - full) ** 2).mean() / (full**2).mean())
         assert loss == pytest.approx(each.loss, rel=0.02, abs=1e-6)
+
+
+def test_descent_goes_towards_the_reference_whatever_the_policy_walks(subject: Any) -> None:
+    pipe, call, cases = subject
+    policy = keyframe_policy(pipe, 4, [0, 1, 3], 0.0, groups=[], variable="epsilon")
+    seen = list(islice(descend(pipe, policy, cases, call, steps=STEPS), 2))
+    with apply_policy(pipe, seen[0].policy):
+        drawn = plainly(pipe, cases, call, steps=4)
+    full = plainly(pipe, cases, call)
+    assert seen[0].loss == pytest.approx(float(((drawn - full) ** 2).mean() / (full**2).mean()), rel=0.02)
+    own = next(descend(pipe, policy, cases, call))
+    assert own.loss != pytest.approx(seen[0].loss, rel=0.1), "its own run in full is another target"
+
+
+def test_descent_draws_all_cases_in_turn(subject: Any) -> None:
+    pipe, call, cases = subject
+    policy = keyframe_policy(pipe, STEPS, [0, 1, 3], 0.0, groups=[], variable="epsilon")
+    still = [each.loss for each in islice(descend(pipe, policy, cases, call, rate=0.0, batch=1), 6)]
+    alone = [next(descend(pipe, policy, [case], call)).loss for case in cases]
+    for one, two in zip(still[::2], still[1::2], strict=True):
+        assert sorted((one, two)) == pytest.approx(sorted(alone), rel=1e-3)
 
 
 def test_descent_is_for_jumps(subject: Any) -> None:
