@@ -104,7 +104,7 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
 
 
 def finished(values: list[float], excess: float = -1.0) -> optuna.trial.FrozenTrial:
-    space = {"x": optuna.distributions.FloatDistribution(0, 1)}
+    space: dict[str, Any] = {"x": optuna.distributions.FloatDistribution(0, 1)}
     trial = optuna.trial.create_trial(values=values, params={"x": 0.5}, distributions=space)
     trial.set_constraint("lpips <= 0.05", excess)
     return trial
@@ -129,7 +129,7 @@ def test_tpe_sees_the_front_and_some_others_of_many_trials() -> None:
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_cmaes_puts_what_breaks_a_limit_behind_all_others(direction: str) -> None:
+def test_cmaes_puts_what_breaks_a_limit_behind_all_others(direction: Any) -> None:  # noqa: ANN401
     study = optuna.create_study(direction=direction)
     best, sign = (1.0, 1.0) if direction == "minimize" else (9.0, -1.0)
     for value, excess in ((best, 0.5), (5.0, -1.0), (best, 0.1), (4.0, -0.2)):
