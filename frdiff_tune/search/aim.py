@@ -61,6 +61,11 @@ class Aim:
         usual = [log10(CORNER[0])] if Figure.parse(name).metric == "lpips" and "flips" not in name else []
         return cls(name, any(fast), bool(qualities), min(bounds or usual, default=None), tuple(limits))
 
+    @property
+    def floor(self) -> float:
+        """The loss below which nothing is closer."""
+        return log10(FLOOR) if Figure.parse(self.quality).unit != "dB" else float("-inf")
+
     def loss(self, figures: Mapping[str, Any]) -> float:
         """Returns the loss of a trial's figures, by name."""
         return loss(self.quality, figures[self.quality])

@@ -6,7 +6,8 @@ Errors of several kinds add up, and a distance d between pictures grows with the
 
 a and p have priors, so that the model says something before anything is measured; they are fitted to the trials by least
 squares. What is left over is a Gaussian process over the policies' traits, whose width, height and noise have the largest
-likelihood on a grid. All is in decades: log10 of d.
+likelihood on a grid. How far a and p are not known yet is part of the deviation, so that a kind of error of which nothing was
+measured is worth a trial. All is in decades: log10 of d.
 
 References:
     | Gaussian Processes for Machine Learning (Rasmussen and Williams, 2006), algorithm 2.1 and section 2.7
@@ -28,6 +29,9 @@ PRIORS = {"jump": (0.1, 2.0), "group": (-0.4, 2.0), "steps": (-2.5, 1.0), "solve
 """Kind of error -> a and p, as they are on both embedded models, roughly; distances are LPIPS."""
 LOOSE = (0.7, 0.4)
 """Standard deviations of a and p."""
+OWN = (0.3, 0.15)
+"""As much of them is a kind's own; the rest jumps and groups share, as a distance does not know where an error comes from."""
+ALIKE = ("jump", "group")
 MOST, LEAST = 0.5, 1e-5
 """LPIPS of pictures that have nothing to do with each other, and numerical noise."""
 SPREAD = 0.3
@@ -47,7 +51,8 @@ class QualityModel:
     def __init__(self, names: Sequence[str], measured: Sequence[Foreseen], losses: Sequence[float]) -> None:
         kinds = [PRIORS[name.split()[0]] for name in names]
         self.prior = np.array(kinds).T.ravel()  # all a, then all p
-        self.loose = np.repeat(LOOSE, len(names))
+        self.covariance = _prior_covariance([name.split()[0] in ALIKE for name in names])
+        self.whiten = np.linalg.inv(np.linalg.cholesky(self.covariance))
         self.theta = self.prior
         self._known, self._weights, self._factor = np.zeros((0, 0)), np.zeros(0), None
         self.width, self.height = WIDTHS[1], HEIGHTS[1]
@@ -59,13 +64,15 @@ class QualityModel:
 
     def __call__(self, policies: Sequence[Foreseen]) -> tuple[Array, Array]:
         """Returns the expected log10 of the distance, and its standard deviation, both with shape (n,)."""
-        mean = self._sum(self.theta, np.array([each.sources for each in policies]))
+        sources = np.array([each.sources for each in policies])
+        mean, slopes = self._sum(self.theta, sources), self._slopes(self.theta, sources)
+        unsure = ((slopes @ self.covariance) * slopes).sum(1)
         if self._factor is None:
-            return mean, np.full(len(mean), np.hypot(SPREAD, LOOSE[0]))
+            return mean, np.sqrt(SPREAD**2 + unsure)
         across = self._kernel(np.array([each.traits for each in policies]), self._known, self.width, self.height)
         inside = solve_triangular(self._factor[0], across.T, lower=True)
         rest = np.maximum(self.height**2 - (inside**2).sum(0), 1e-4)
-        return mean + across @ self._weights, np.sqrt(rest)
+        return mean + across @ self._weights, np.sqrt(rest + unsure)
 
     def _sum(self, theta: Array, sources: Array) -> Array:
         return self._parts(theta, sources)[0]
@@ -78,17 +85,21 @@ class QualityModel:
         whole = LEAST + parts.sum(1)
         return np.log10(whole / (1 + whole / MOST)), parts * (1 / whole - 1 / (whole + MOST))[:, None]
 
-    def _fitted(self, sources: Array, y: Array) -> Array:
-        known = np.where(np.isfinite(sources), sources, 0.0)
+    def _slopes(self, theta: Array, sources: Array) -> Array:
+        """Returns the derivative of log10 of the distance by a and p, with shape (n, 2 sources)."""
+        by_a = self._parts(theta, sources)[1]
+        return np.concatenate([by_a, by_a * np.where(np.isfinite(sources), sources, 0.0)], axis=1)
 
+    def _fitted(self, sources: Array, y: Array) -> Array:
         def residuals(theta: Array) -> Array:
-            return np.concatenate([(self._sum(theta, sources) - y) / SPREAD, (theta - self.prior) / self.loose])
+            return np.concatenate([(self._sum(theta, sources) - y) / SPREAD, self.whiten @ (theta - self.prior)])
 
         def slopes(theta: Array) -> Array:
-            by_a = self._parts(theta, sources)[1]
-            return np.concatenate([np.concatenate([by_a, by_a * known], axis=1) / SPREAD, np.diag(1 / self.loose)])
+            return np.concatenate([self._slopes(theta, sources) / SPREAD, self.whiten])
 
         found: Array = least_squares(residuals, self.prior, slopes, method="lm", max_nfev=100).x
+        there = slopes(found)
+        self.covariance = np.linalg.inv(there.T @ there)
         return found
 
     def _fit_rest(self, traits: Array, rest: Array) -> None:
@@ -107,3 +118,16 @@ class QualityModel:
         square = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
         found: Array = height**2 * np.exp(-np.maximum(square, 0.0) / 2 / width**2)
         return found
+
+
+def _prior_covariance(alike: Sequence[bool]) -> Array:
+    """Returns the covariance of all a, then all p, with shape (2 sources, 2 sources).
+
+    Arguments:
+        alike: Whether each source shares most of its a and p with the others of which that is true.
+    """
+    together = np.outer(alike, alike)
+    blocks = [np.where(together, loose**2 - own**2, 0.0) for loose, own in zip(LOOSE, OWN, strict=True)]
+    found = np.kron([[1.0, 0.0], [0.0, 0.0]], blocks[0]) + np.kron([[0.0, 0.0], [0.0, 1.0]], blocks[1])
+    np.fill_diagonal(found, np.repeat(np.square(LOOSE), len(alike)))
+    return found

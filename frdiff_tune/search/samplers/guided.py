@@ -33,6 +33,10 @@ What = tuple[Outline, Capture]
 
 LEARNT = 160
 """Trials that the model of distances learns from at most: those nearest to the front."""
+NODES = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
+"""Where a foreseen latency is tried, in standard deviations, and how much it counts: Gauss and Hermite's rule of three."""
+FASTEST = 0.01
+"""Nothing is foreseen to take less of the reference's time."""
 BEST, AROUND = 6, 24
 """Neighbours of so many best candidates become candidates, and how many there are."""
 
@@ -177,29 +181,37 @@ class _Foretold:
         self.front = _front([each for each in seen if each.within])
         if pending:
             mean, _ = self.quality([errors(outline) for outline, _ in pending])
-            self.points = [*within, *zip(mean.tolist(), self._latency(pending).tolist(), strict=True)]
+            self.points = [*within, *zip(mean.tolist(), self._latency(pending)[0].tolist(), strict=True)]
 
     def gains(self, some: Sequence[What]) -> Array:
         """Returns the expected gain of each."""
         if not some:
             return np.zeros(0)
         mean, deviation = self.quality([self.errors(outline) for outline, _ in some])
-        latency = self._latency(some)
+        latency, unsure = self._latency(some)
+        found = np.zeros(len(some))
+        for place, weight in NODES:
+            found += weight * self._gains(np.maximum(latency + place * unsure, FASTEST), mean, deviation)
+        return found
+
+    def _gains(self, latency: Array, mean: Array, deviation: Array) -> Array:
         if self.aim.fast and self.aim.close:
-            return expected_gain(self.points, latency, mean, deviation, self.corner)
+            return expected_gain(self.points, latency, mean, deviation, self.corner, self.aim.floor)
         if self.aim.fast:
             fastest = min((ratio for _, ratio in self.points), default=None)
             return gain_in_time(latency, mean, deviation, self.corner, fastest)
         closest = min((loss for loss, _ in self.points), default=None)
-        return gain_in_loss(latency, mean, deviation, self.corner, closest)
+        return gain_in_loss(latency, mean, deviation, self.corner, closest, self.aim.floor)
 
-    def _latency(self, some: Sequence[What]) -> Array:
-        found = np.zeros(len(some))
+    def _latency(self, some: Sequence[What]) -> tuple[Array, Array]:
+        """Returns latency over the reference's, and its standard deviation."""
+        found, unsure = np.zeros(len(some)), np.zeros(len(some))
         for capture, model in self.latency.items():
             at = [i for i, (_, own) in enumerate(some) if own == capture]
             if at:
                 found[at] = model([some[i][0] for i in at])
-        return found
+                unsure[at] = model.deviation([some[i][0] for i in at])
+        return found, unsure
 
 
 def _ranked(foretold: _Foretold, candidates: Mapping[What, Params], known: set[What]) -> dict[What, Params]:
