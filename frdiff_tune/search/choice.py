@@ -1,9 +1,10 @@
 """Which point of a front is wanted: by a limit, by number, or the knee."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frdiff_tune.errors import LimitError, StudyError
 from frdiff_tune.search.aim import loss
@@ -40,7 +41,7 @@ class Pick:
         raise StudyError(f"`pick` must be knee or trial:N but got {text!r}. `frdiff-tune front` lists the trials.")
 
 
-def pick(found: Front, wanted: Pick | None = None) -> Point:
+def pick(found: Front, wanted: Pick | None = None, among: Container[int] | None = None) -> Point:
     """Returns the point that is wanted: by number, by limits, else the knee of the front.
 
     With a bound on LPIPS it is the fastest that keeps all bounds, with one on latency alone the finest. Points that break
@@ -50,6 +51,7 @@ def pick(found: Front, wanted: Pick | None = None) -> Point:
     Arguments:
         found: What a study has measured.
         wanted: What to look for; None: the knee.
+        among: Numbers of the trials of which it must be one, whose knee is that of the whole front; None: all.
 
     Raises:
         StudyError: If there is no trial of that number.
@@ -58,16 +60,18 @@ def pick(found: Front, wanted: Pick | None = None) -> Point:
     wanted = wanted or Pick()
     if wanted.trial is not None:
         return _numbered(found, wanted.trial)
+    able = [point for point in found.points if among is None or point.trial.number in among]
     allowed = [point for point in found.points if point.within_limits]
-    if not allowed:
+    if not any(point.within_limits for point in able):
         closest = min(found.points, key=lambda point: point.trial.lpips.value)
         raise LimitError(
             f"The study's limits must leave a point but none of {len(found.points)} trials keeps them; the finest, trial "
             f"{closest.trial.number}, has LPIPS {closest.trial.lpips.value:.4g}. Loosen `search.limits`."
         )
     if wanted.max_lpips is None and wanted.max_latency_ms is None:
-        return knee([point for point in allowed if point.surely] or allowed, found.objectives)
-    return _limited(allowed, wanted)
+        surely = any(point.within_limits and point.surely for point in able)
+        return knee([point for point in allowed if point.surely or not surely], found.objectives, among)
+    return _limited([point for point in able if point.within_limits], wanted)
 
 
 def _numbered(found: Front, number: int) -> Point:
@@ -103,7 +107,9 @@ def _limited(points: Sequence[Point], wanted: Pick) -> Point:
     return min(kept, key=lambda point: (point.trial.lpips.value, point.trial.latency_ms.value))
 
 
-def knee(points: Sequence[Point], objectives: Sequence[str] = OBJECTIVES) -> Point:
+def knee(
+    points: Sequence[Point], objectives: Sequence[str] = OBJECTIVES, among: Container[int] | None = None
+) -> Point:
     """Returns the point of their front that is farthest below the chord, or plane, through the best of each objective.
 
     Every objective is scaled to its own range on the front; distances from the reference count in decades. Where there is one
@@ -112,14 +118,20 @@ def knee(points: Sequence[Point], objectives: Sequence[str] = OBJECTIVES) -> Poi
     Arguments:
         points: At least one point.
         objectives: Names of figures.
+        among: Numbers of the trials of which it must be one, of at least one of the points; None: all.
     """
     by_number = {point.trial.number: point for point in points}
     ordered = [by_number[outcome.number] for outcome in non_dominated([point.trial for point in points], objectives)]
-    places = np.array([[_scaled(name, point.trial.figure(name).value) for name in objectives] for point in ordered])
+    places = np.array([_place(point, objectives) for point in ordered])
+    able = ordered if among is None else [point for point in points if point.trial.number in among]
     reach = np.ptp(places, axis=0)
     if len(places) < 3 or not reach.all():
-        return ordered[0]
-    return ordered[int(((places - places.min(0)) / reach).sum(1).argmin())]
+        return able[0]
+    return min(able, key=lambda point: float(((_place(point, objectives) - places.min(0)) / reach).sum()))
+
+
+def _place(point: Point, objectives: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([_scaled(name, point.trial.figure(name).value) for name in objectives])
 
 
 def _scaled(name: str, value: float) -> float:

@@ -51,10 +51,16 @@ def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Generator[tupl
     blocks = yield from _blocks(study, rivals, pipe)
     fresh = [_refigured(study, point, own) for point, own in zip(rivals, blocks, strict=True) if own]
     try:
-        chosen = pick(replace(found, points=tuple(fresh)), wanted) if fresh else first
+        chosen = pick(_with(found, fresh), wanted, {point.trial.number for point in fresh}) if fresh else first
     except LimitError:
         return first
     return next(point for point in rivals if point.trial.number == chosen.trial.number)
+
+
+def _with(found: Front, fresh: Sequence[Point]) -> Front:
+    """Returns a front with other figures of some of its points."""
+    other = {point.trial.number: point for point in fresh}
+    return replace(found, points=tuple(other.get(point.trial.number, point) for point in found.points))
 
 
 def _nearest(found: Front, first: Point, count: int) -> list[Point]:

@@ -95,3 +95,16 @@ def test_a_pick_that_names_nothing_is_explained() -> None:
 
 def test_params_of_an_outcome_are_json() -> None:
     assert json.loads(json.dumps(dict(outcome(0, 1.0, 0.1).params))) == {}
+
+
+def test_the_knee_of_some_is_measured_by_the_whole_front() -> None:
+    found = shown((100.0, 1e-5), (34.0, 9e-5), (30.0, 9.3e-5), (27.0, 1.05e-4), (20.0, 0.05), (10.0, 0.1))
+    assert pick(found).trial.number == 3
+    assert knee(found.points[1:4]).trial.number == 2, "three alone have another knee"
+    assert pick(found, among={1, 2, 3}).trial.number == 3
+    assert pick(found, among={0, 4}).trial.number == 0
+    assert pick(found, Pick(max_lpips=1e-3), among={0, 1}).trial.number == 1
+    unsure = tuple(replace(point, surely=point.trial.number == 0) for point in found.points)
+    assert pick(replace(found, points=unsure), among={2, 3}).trial.number == 2, "none of them is sure"
+    with pytest.raises(LimitError, match="limits must leave a point"):
+        pick(shown((60.0, 0.004), (20.0, 0.04), limit=0.01), among={1})

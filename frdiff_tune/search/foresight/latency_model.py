@@ -70,5 +70,5 @@ class LatencyModel:
 def _row(outline: Outline, groups: tuple[str, ...], solvers: tuple[str, ...], reference_T: int) -> tuple[float, ...]:
     """Returns what b is multiplied with; a proposal asks for that of every trial again."""
     T = outline.T / reference_T
-    reused = (outline.reused(group) / reference_T for group in groups)
+    reused = (-outline.reused(group) / reference_T for group in groups)
     return (1.0, T, outline.nfe / reference_T, *reused, *(T * (label == outline.scheduler) for label in solvers))

@@ -51,9 +51,9 @@ class QualityModel:
     def __init__(self, names: Sequence[str], measured: Sequence[Foreseen], losses: Sequence[float]) -> None:
         kinds = [PRIORS[name.split()[0]] for name in names]
         self.prior = np.array(kinds).T.ravel()  # all a, then all p
-        self.covariance = _prior_covariance([name.split()[0] in ALIKE for name in names])
+        self.covariance: Array = _prior_covariance([name.split()[0] in ALIKE for name in names])
         self.whiten = np.linalg.inv(np.linalg.cholesky(self.covariance))
-        self.theta = self.prior
+        self.theta: Array = self.prior
         self._known, self._weights, self._factor = np.zeros((0, 0)), np.zeros(0), None
         self.width, self.height = WIDTHS[1], HEIGHTS[1]
         if measured:
@@ -99,7 +99,7 @@ class QualityModel:
 
         found: Array = least_squares(residuals, self.prior, slopes, method="lm", max_nfev=100).x
         there = slopes(found)
-        self.covariance = np.linalg.inv(there.T @ there)
+        self.covariance = np.linalg.inv(there.T @ there).astype(np.float64)
         return found
 
     def _fit_rest(self, traits: Array, rest: Array) -> None:
