@@ -105,6 +105,6 @@ def test_the_knee_of_some_is_measured_by_the_whole_front() -> None:
     assert pick(found, among={0, 4}).trial.number == 0
     assert pick(found, Pick(max_lpips=1e-3), among={0, 1}).trial.number == 1
     unsure = tuple(replace(point, surely=point.trial.number == 0) for point in found.points)
-    assert pick(replace(found, points=unsure), among={2, 3}).trial.number == 2, "none of them is sure"
+    assert pick(replace(found, points=unsure), among={2, 3}).trial.number == 3, "none of them is sure"
     with pytest.raises(LimitError, match="limits must leave a point"):
         pick(shown((60.0, 0.004), (20.0, 0.04), limit=0.01), among={1})
