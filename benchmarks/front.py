@@ -107,10 +107,9 @@ def known(pipe: Any, steps: int) -> Iterator[Named]:  # noqa: ANN401
             jumps = keyframe_policy(pipe, steps, range(0, steps, every), 0.0, order=order, variable="epsilon")
             yield f"every {every}, order {order}", "jump", "", jumps
     for size in ALIGNED:
-        keyframes = aligned_keyframes(pipe, steps, steps, size)
-        assert keyframes is not None
-        jumps = keyframe_policy(pipe, steps, keyframes, 0.0, variable="epsilon")
-        yield f"timesteps of Align Your Steps, {len(keyframes)}", "jump", "", jumps
+        if (keyframes := aligned_keyframes(pipe, steps, steps, size)) is not None:
+            jumps = keyframe_policy(pipe, steps, keyframes, 0.0, variable="epsilon")
+            yield f"timesteps of Align Your Steps, {len(keyframes)}", "jump", "", jumps
 
 
 def ours(found: Front) -> Iterator[Named]:

@@ -24,7 +24,7 @@ from joblib import Parallel, delayed
 from benchmarks.front_table import replace_block
 from benchmarks.ground import Ground, Trace
 from benchmarks.record import RESULTS, save
-from benchmarks.search_figure import figure, markdown
+from benchmarks.search_figure import EXPLAINED, figure, markdown
 from benchmarks.searches import CAPS, METHODS
 
 LEVELS = (0.95, 0.99)
@@ -119,7 +119,9 @@ def main() -> None:
         tables.append(markdown(result))
         print(tables[-1], path, sep="\n")
     if given.readme:
-        replace_block(Path("README.md"), "search", "\n".join(tables))
+        command = f"python -m benchmarks.search {' '.join(given.tables)} --seeds {given.seeds} --readme"
+        above = EXPLAINED.format(command=command, seeds=given.seeds)
+        replace_block(Path("README.md"), "search", "\n".join([above, *tables]))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,19 @@ STYLES = {
 """Colour (Okabe and Ito's palette) and line of what the figure shows; the table has all."""
 
 
+EXPLAINED = """### How many policies a search has to measure
+
+Measuring a policy takes a while on a large model, so what counts is how few measurements lead to a good front. Of both embedded
+models a small space was measured as a whole (keyframe shapes, step counts, solvers, forecasts, groups, `lam`:
+`benchmarks/tables/`), and on these tables searches are compared by counting: `{command}`. *To 95 %*: how many policies were
+measured until the front so far had 95 % of the hypervolume of the whole table, (log10 LPIPS, latency) from the corner
+(0.05, 1). Starting points count, and recorded full runs count as one. Measured seconds are what the recorded measurements took;
+a trial that is stopped early costs less of them. The latency is that of all policies that make the same network calls. Medians
+of {seeds} seeds, and quartiles in brackets; who does not get there in half of the seeds has not reached it.
+"""
+"""What stands above the tables."""
+
+
 def markdown(result: dict[str, Any]) -> str:
     """Returns the table in Markdown."""
     count = result["policies"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,12 +103,19 @@ def finish(label: str, run: Generator[tuple[int, int], None, Done]) -> Done:
 
     Arguments:
         label: What is being done.
-        run: Yields what is done and what there is to do.
+        run: Yields what is done and what there is to do; where less is done than before the next part begins, and its time
+            left is counted from there.
     """
-    with progress(label, 1.0) as done, closing(run):
+    share = 0.0
+    with closing(run), ExitStack() as shown:
+        done = shown.enter_context(progress(label, 1.0))
         while True:
             try:
                 amount, total = next(run)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            done(amount / total)
+            if amount / total < share:
+                shown.close()
+                done = shown.enter_context(progress(label, 1.0))
+            share = amount / total
+            done(share)

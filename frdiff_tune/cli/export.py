@@ -63,7 +63,7 @@ def _measure(study: Study, wanted: Pick, path: Path, force: bool, pipe: Any) -> 
     from frdiff_tune.cli.console import finish
     from frdiff_tune.search import exporting
 
-    return finish("measuring on held-out cases", exporting(study, wanted, path, force=force, pipe=pipe))
+    return finish("measuring with fresh seeds, then on held-out cases", exporting(study, wanted, path, force=force, pipe=pipe))
 
 
 def _draw(study: Study, done: Export, pipe: Any, cases: Any, path: Path) -> None:  # noqa: ANN401

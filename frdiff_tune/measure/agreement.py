@@ -6,8 +6,8 @@ from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.interval import Interval
 from frdiff_tune.policy import Measured
 
-ROUNDING = 1e-6
-"""What the same pictures may differ by, in a figure of any unit: a policy that computes every step is at 0 but for this."""
+ROUNDING = 2.0**-23
+"""Machine epsilon of single precision, in which metrics compute: pictures that are the same are at 0 or a little above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether the two intervals overlap, or lie no farther apart than the rounding of single precision."""
+        """Whether the two intervals overlap, but for rounding."""
         apart = max(self.stated.low - self.measured.high, self.measured.low - self.stated.high)
         return self.stated.overlaps(self.measured) or apart <= ROUNDING
 

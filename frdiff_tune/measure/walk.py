@@ -21,7 +21,7 @@ from frdiff_tune.runtime.holder import own_scheduler
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.seat import SchedulerSeat
 from frdiff_tune.runtime.site import Denoiser, find_denoisers
-from frdiff_tune.runtime.solver import build_scheduler, make_scheduler, scheduler_info, walk
+from frdiff_tune.runtime.solver import build_scheduler, make_scheduler, scheduler_info, walk, walker_of
 from frdiff_tune.runtime.times import stretch
 
 SHORTENING = ("strength", "denoising_start", "denoising_end", "denoise_strength", "inpaint_strength")
@@ -46,7 +46,6 @@ class Walk:
             given = self._given(case)
             self._cases.setdefault(json.dumps([given.get(name) for name in SHORTENING]), case)
         self._known: dict[tuple[str, str, int], int] = {}
-        self._walkers: dict[str, Any] = {}  # solver -> one of its kind, of which nothing but the steps is set
         self._refusal = ""  # what the pipeline said of the last call that it did not begin
 
     def T(self, steps: int, scheduler: Any = None) -> int:  # noqa: ANN401
@@ -120,11 +119,11 @@ class Walk:
         scheduler = own_scheduler(self.pipe) if scheduler is None else scheduler
         place = key, scheduler_info(scheduler).model_dump_json(), steps
         if place not in self._known:
-            case, measured = self._cases[key], steps >= 1 and _unusual(self.pipe)
-            if measured or place[1] not in self._walkers:
-                self._walkers[place[1]] = build_scheduler(scheduler_info(scheduler))
-            own = self._walkers[place[1]]
-            self._known[place] = self._measured(case, steps, own) if measured else self._reckoned(case, steps, own)
+            case = self._cases[key]
+            if steps >= 1 and _unusual(self.pipe):
+                self._known[place] = self._measured(case, steps, build_scheduler(scheduler_info(scheduler)))
+            else:
+                self._known[place] = self._reckoned(case, steps, walker_of(scheduler))
         return self._known[place]
 
     def _reckoned(self, case: Case, steps: int, scheduler: Any) -> int:  # noqa: ANN401

@@ -214,7 +214,15 @@ def _walked(cls: Any, config: str, steps: int) -> tuple[float, ...]:  # noqa: AN
     return tuple(walk(_walker(cls, config), steps))
 
 
+def walker_of(scheduler: Any) -> Any:  # noqa: ANN401
+    """Returns the one solver of a scheduler's kind that everybody shares who only asks which timesteps it walks.
+
+    Building a solver takes far longer than setting its steps. Set them before every use, and never put it into a pipeline.
+    """
+    cls: Any = type(scheduler)
+    return _walker(cls, json.dumps(scheduler_info(scheduler).config))
+
+
 @functools.lru_cache(maxsize=128)
 def _walker(cls: Any, config: str) -> Any:  # noqa: ANN401
-    """Returns a solver that is never given away: to build one takes a hundred times longer than to set its steps."""
     return _built(cls, json.loads(config))

@@ -138,7 +138,7 @@ def learnt_gates(
 
     def learn() -> tuple[Learnt, ...]:
         runs = (learn_keyframes(pipe, cases[:SEEN], call, steps=steps, T=T, price=price) for price in PRICES)
-        return tuple(list(islice(run, PASSES))[-1] for run in runs)
+        return tuple(next(islice(run, PASSES - 1, None)) for run in runs)
 
     own = [RATE, PASSES, PRICES, [case.digest for case in cases[:SEEN]]]
     return stored(folder, digest_of(["gates", setting_of(pipe, steps, call), own]), learn, "gates")

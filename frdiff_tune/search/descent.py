@@ -16,10 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.measure import Case, Walk, blocks, call_arguments
+from frdiff_tune.measure import Case, Walk, call_arguments
 from frdiff_tune.policy import Policy
 from frdiff_tune.policy.forecast import float32
 from frdiff_tune.runtime import Moment, Unrolled
@@ -55,18 +53,16 @@ def descend(
     rate: float = RATE,
     *,
     steps: int | None = None,
-    batch: int | None = None,
 ) -> Iterator[Descended]:
     """Yields the policy with better and better weights, without end; the consumer decides when to stop.
 
     Arguments:
         pipe: The pipeline, without a policy.
         policy: Jumps alone: nothing is reused, and every step is a keyframe or has lam 0.
-        cases: Of one kind.
+        cases: Of one kind, drawn in one call.
         call: Arguments that are the same for all cases.
         rate: Adam's step.
         steps: Step count of the reference, by the pipeline's own solver; None: the policy's steps by its solver, all computed.
-        batch: Cases that a step draws, other ones from step to step; None: all of them.
 
     Raises:
         MismatchError: If the policy does more than jump, or the pipeline cannot be unrolled.
@@ -79,15 +75,12 @@ def descend(
             "keyframes."
         )
     run = Unrolled(pipe, policy.T, policy.variable, policy.sampling.scheduler)
-    parts = blocks(cases, batch or len(cases))
-    wanted: dict[int, Tensor] = {}
+    wanted = _reference(pipe, policy, cases, call, steps)
     weights = {t: torch.tensor(row, requires_grad=True) for t, row in _rows(policy).items()}
     adam = torch.optim.Adam(list(weights.values()), lr=rate)
-    for i in _turns(len(parts)):
-        if i not in wanted:
-            wanted[i] = _reference(pipe, policy, parts[i], call, steps)
+    while True:
         adam.zero_grad()
-        loss = ((_drawn(run, policy, weights, parts[i], call) - wanted[i]) ** 2).mean() / (wanted[i] ** 2).mean()
+        loss = ((_drawn(run, policy, weights, cases, call) - wanted) ** 2).mean() / (wanted**2).mean()
         torch.autograd.backward(loss)
         yield Descended(_with(policy, weights), float(loss.detach()))
         adam.step()
@@ -96,13 +89,6 @@ def descend(
 def descendable(policy: Policy) -> bool:
     """Whether a policy only jumps, and does: nothing is reused, and every step is a keyframe or has lam 0."""
     return not policy.masks and policy.nfe == policy.keyframes.count("1") < policy.T
-
-
-def _turns(count: int) -> Iterator[int]:
-    """Yields whose turn it is, in rounds that are shuffled anew."""
-    rng = np.random.default_rng(0)
-    while True:
-        yield from rng.permutation(count).tolist()
 
 
 def _reference(

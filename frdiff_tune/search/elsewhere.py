@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import TrialState
 
-from frdiff_tune.search.cost_figure import COSTS
+from frdiff_tune.measure import figure_names
 from frdiff_tune.search.outcome import POLISHED_FROM
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 KEPT = "frdiff:elsewhere"
 """Attribute of a study: what it knows from elsewhere."""
-SAME = ("model.", "call.", "cases.")
+SAME = ("model.", "call.", "cases.digest")
 """Parts of a definition on which pictures depend; the space's does not matter where parameters lie in both."""
+OTHER = ("model.device",)
+"""What of these is the machine's."""
 MOST = 100
 """Policies at most: the closest of every number of network calls first."""
 
@@ -50,7 +52,7 @@ def same_pictures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         one: Flat ``table.key`` -> value, as a study keeps it.
         other: Another such.
     """
-    keys = {key for key in (*one, *other) if key.startswith(SAME) and key != "cases.quality_batch"}
+    keys = {key for key in (*one, *other) if key.startswith(SAME) and key not in OTHER}
     return bool(keys) and all(one.get(key) == other.get(key) for key in keys)
 
 
@@ -65,7 +67,7 @@ def known_elsewhere(study: optuna.Study, space: "Space") -> list[Elsewhere]:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         kept, lies = trial.user_attrs, trial.params.keys() == space.distributions.keys() and space.holds(trial.params)
         if lies and not {"duplicate_of", POLISHED_FROM} & {*kept}:
-            figures = {name: each[0] for name, each in kept.items() if _is_quality(name, each)}
+            figures = {name: kept[name][0] for name in figure_names() if name in kept}
             able.append((kept["nfe"], figures["lpips"], Elsewhere(kept["digest"], trial.params, figures)))
     places: dict[int, int] = {}
     ranked = []
@@ -73,12 +75,6 @@ def known_elsewhere(study: optuna.Study, space: "Space") -> list[Elsewhere]:
         places[nfe] = places.get(nfe, 0) + 1
         ranked.append((places[nfe], nfe, each))
     return [each for *_, each in sorted(ranked, key=lambda row: row[:2])[:MOST]]
-
-
-def _is_quality(name: str, value: Any) -> bool:  # noqa: ANN401
-    from frdiff_tune.measure import figure_names
-
-    return name in figure_names() and name not in COSTS and isinstance(value, (list, tuple))
 
 
 def remember(study: optuna.Study, found: Sequence[Elsewhere]) -> None:

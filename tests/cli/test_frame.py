@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from frdiff_tune.cli import console
 from frdiff_tune.errors import FrdiffError
 from tests.cli.conftest import Run
 
@@ -70,3 +72,20 @@ def test_debug_keeps_the_error_itself(arguments: tuple[str, ...], run: Run) -> N
 def test_unknown_verb_suggests_the_nearest(run: Run) -> None:
     result = run("shwo")
     assert result.exit_code == 2 and "show" in result.stderr
+
+
+def test_the_time_left_is_counted_from_where_a_part_began(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(console, "monotonic", lambda: float(next(clock)))
+
+    def run() -> Generator[tuple[int, int], None, str]:
+        yield from ((1, 2), (2, 2), (1, 4), (2, 4))
+        return "done"
+
+    assert console.finish("measuring", run()) == "done"
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in said] == [
+        "50 %, 20 s gone, 20 s left", "100 %, 40 s gone, 0 s left", "25 %, 20 s gone, 60 s left", "50 %, 40 s gone, 40 s left",
+    ]  # fmt: skip

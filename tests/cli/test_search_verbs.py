@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,15 @@ def test_tune_says_what_it_needs_what_it_does_and_what_comes_next(tuned: Result)
     assert f"{TRIALS} policies measured" in tuned.stdout
     assert "frdiff-tune export" in tuned.stdout
     assert "\x1b" not in tuned.stdout + tuned.stderr
+
+
+def test_tune_from_another_study_says_what_it_knows(tuned: Result, study: Path, folder: Path, run: Run) -> None:
+    other = folder / "other.toml"
+    other.write_text(STUDY.format(trials=1, storage=folder / "other.db"), encoding="utf-8")
+    result = run("tune", other, "--from", study)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"How close \d+ policies are is known from tiny: the search learns from it", result.stderr)
+    assert "How close" not in tuned.stderr
 
 
 def test_front_is_a_table_for_people(tuned: Result, study: Path, run: Run) -> None:

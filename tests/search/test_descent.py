@@ -113,15 +113,6 @@ def test_descent_goes_towards_the_reference_whatever_the_policy_walks(subject: A
     assert own.loss != pytest.approx(seen[0].loss, rel=0.1), "its own run in full is another target"
 
 
-def test_descent_draws_all_cases_in_turn(subject: Any) -> None:
-    pipe, call, cases = subject
-    policy = keyframe_policy(pipe, STEPS, [0, 1, 3], 0.0, groups=[], variable="epsilon")
-    still = [each.loss for each in islice(descend(pipe, policy, cases, call, rate=0.0, batch=1), 6)]
-    alone = [next(descend(pipe, policy, [case], call)).loss for case in cases]
-    for one, two in zip(still[::2], still[1::2], strict=True):
-        assert sorted((one, two)) == pytest.approx(sorted(alone), rel=1e-3)
-
-
 def test_descent_is_for_jumps(subject: Any) -> None:
     pipe, call, cases = subject
     with pytest.raises(MismatchError, match="must only jump"):

@@ -64,7 +64,8 @@ def test_other_pictures_are_not_learnt_from(tmp_path: Path, pipe: Any) -> None:
 
 def test_what_makes_pictures_the_same() -> None:
     own = {"model.source": "a", "call.num_inference_steps": 50, "cases.digest": "x", "machine.device": "A100", "search.seed": 0}
-    assert same_pictures(own, {**own, "machine.device": "H100", "search.seed": 1, "cases.quality_batch": 4})
+    there = {**own, "machine.device": "H100", "model.device": "cuda:1", "search.seed": 1, "cases.quality_batch": 4}
+    assert same_pictures(own, there)
     for key in ("model.source", "call.num_inference_steps", "cases.digest"):
         assert not same_pictures(own, {**own, key: "other"})
     assert not same_pictures(own, {**own, "call.height": 512})

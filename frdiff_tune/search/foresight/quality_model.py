@@ -18,7 +18,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import block_diag, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import least_squares
 
 from frdiff_tune.search.foresight.errors_foreseen import Foreseen
@@ -126,8 +126,7 @@ def _prior_covariance(alike: Sequence[bool]) -> Array:
     Arguments:
         alike: Whether each source shares most of its a and p with the others of which that is true.
     """
-    together = np.outer(alike, alike)
-    blocks = [np.where(together, loose**2 - own**2, 0.0) for loose, own in zip(LOOSE, OWN, strict=True)]
-    found = np.kron([[1.0, 0.0], [0.0, 0.0]], blocks[0]) + np.kron([[0.0, 0.0], [0.0, 1.0]], blocks[1])
+    shared = [np.where(np.outer(alike, alike), loose**2 - own**2, 0.0) for loose, own in zip(LOOSE, OWN, strict=True)]
+    found: Array = block_diag(*shared)
     np.fill_diagonal(found, np.repeat(np.square(LOOSE), len(alike)))
     return found

@@ -1,6 +1,7 @@
 """Brute force: every parameter vector of a finite space, once."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from optuna import Study
 from optuna.samplers import BaseSampler, BruteForceSampler
@@ -19,10 +20,21 @@ class Enumeration(BruteForceSampler):
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Ends a trial, and marks the study after the last one."""
-        try:
-            super().after_trial(study, trial, state, values)
-        except RuntimeError:  # of study.stop(), which is for optimize() alone
-            study.set_user_attr(EXHAUSTED, True)
+        super().after_trial(cast("Study", _Asked(study)), trial, state, values)
+
+
+class _Asked:
+    """A study of which trials are asked for: Optuna's own can only be stopped within ``optimize``."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._study, name)
+
+    def stop(self) -> None:
+        """Marks the study as one that has nothing left to try."""
+        self._study.set_user_attr(EXHAUSTED, True)
 
 
 def brute_force(proposal: Proposal) -> BaseSampler:

@@ -29,8 +29,8 @@ def good_trials(count: int) -> int:
 class ThinnedTpe(TPESampler):
     """Optuna's TPE on some of the trials, so that a proposal does not take longer and longer.
 
-    A density of a thousand kernels over seventy parameters takes a fifth of a second to draw from and to compare; how the many
-    trials far from the front lie is told as well by a few of them.
+    Every trial is a kernel in every parameter's density, and every draw is compared with all of them. How the many trials far
+    from the front lie is told as well by a few of them.
 
     Arguments:
         space: The study's space.

@@ -20,7 +20,7 @@ TURNS = (
     "found", "fewer-steps", "dense-ends", "frdiff", "found", "fewer-steps", "dense-ends", "found", "jump", "blocks",
     "timestep-lists", AUTOFR,
 )  # fmt: skip
-"""Whose turn it is, over and over: half are keyframe sets of our own, a fifth fewer steps."""
+"""Whose turn it is, over and over: more than half are of our own, and fewer steps come twice."""
 KNOWN_KINDS = ("fewer-steps", "frdiff", "jump", "blocks")
 """What is measured before a sampler that finds good keyframe sets by itself."""
 KINDS: dict[str, Callable[[Space], Iterator[StartingPoint]]] = {

@@ -2,8 +2,8 @@
 
 A list of n timesteps is walked by DDIM as jumps are: a score that is held over the steps between two keyframes takes the sample
 where one long step takes it, because DDIM's step depends on noise levels alone. So a list is a keyframe set of the reference's
-own run, at the steps whose noise levels are nearest, and the search may go on from there. Lists that are found by dynamic
-programming in a model's own runs, as OptimalSteps has them, are the starting points of kind ``found``.
+own run, up to how near its noise levels come to the listed ones, and the search may go on from there. Lists that are found by
+dynamic programming in a model's own runs, as OptimalSteps has them, are the starting points of kind ``found``.
 
 References:
     | Align Your Steps: Optimizing Sampling Schedules in Diffusion Models (Sabour et al., 2024), table 2 and section 4
