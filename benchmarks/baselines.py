@@ -47,7 +47,7 @@ def dynamic_programming(ground: Ground, rng: np.random.Generator) -> Iterator[Ro
     sizes = sorted({len(ground.outlines[row.digest].keyframes) for row in rows})
     for i in rng.permutation(len(sizes)):
         same = [row for row in rows if len(ground.outlines[row.digest].keyframes) == sizes[i]]
-        yield min(same, key=lambda row: errors(ground.outlines[row.digest]).sources[0])
+        yield min(same, key=lambda row: errors.jump_error(ground.outlines[row.digest]))
 
 
 def auto_fr(ground: Ground, seed: int, most: int) -> Trace:

@@ -1,7 +1,7 @@
 """A recorded table as a search meets it, and how a search of it went."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, median
@@ -78,12 +78,35 @@ class Ground:
         return fmean(row.lpips), self.latencies[self._calls(row)] * self.table.anchor_ms / self.table.reference_ms
 
     @cached_property
-    def latencies(self) -> Mapping[Calls, float]:
-        """What policies call -> median latency over the anchor's."""
+    def ratios(self) -> Mapping[Calls, list[float]]:
+        """What policies call -> latency over the anchor's, per timed pair."""
         found: dict[Calls, list[float]] = {}
         for row in self.table.rows:
             found.setdefault(self._calls(row), []).extend(row.ratios)
-        return {calls: median(ratios) for calls, ratios in found.items() if ratios}
+        return found
+
+    @cached_property
+    def latencies(self) -> Mapping[Calls, float]:
+        """What policies call -> median latency over the anchor's."""
+        return {calls: median(ratios) for calls, ratios in self.ratios.items() if ratios}
+
+    def drawn(self, seed: int) -> Table:
+        """Returns the table as another day would have recorded it: its cases in another order, its pairs drawn anew.
+
+        Arguments:
+            seed: Of both; the pairs of a policy are drawn from those of all that make the same calls.
+        """
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(self.table.cases))
+        rows = [
+            row if row.failure else replace(
+                row,
+                lpips=tuple(row.lpips[i] for i in order),
+                ratios=tuple(rng.choice(self.ratios[self._calls(row)], len(row.ratios)).tolist()),
+            )
+            for row in self.table.rows
+        ]  # fmt: skip
+        return replace(self.table, cases=tuple(self.table.cases[i] for i in order), rows=tuple(rows))
 
     def _calls(self, row: Row) -> Calls:
         """Returns what a policy calls: solver, steps, network calls, and of which how many reuse each group."""

@@ -2,7 +2,8 @@
 
 Every search is restricted to the table: a finite space of which every policy was measured. What counts is hypervolume in (log10
 LPIPS, latency over the reference's) from the corner (0.05, 1), as a share of the whole table's. Starting points count as
-evaluations, and the full runs that foresight reads as one more. A search that never gets there counts as the whole table.
+evaluations, and the full runs that foresight reads as one more. A search that never gets there counts as the whole table. A
+seed is a day: the cases come in another order, and each latency is drawn anew from the recorded pairs.
 
 Run it from the repository's root, after tables are recorded:
 

@@ -42,7 +42,7 @@ def tuned(sampler: str, starting: tuple[str, ...] | None, race: float) -> Method
         # what recorded runs cost: as many pictures as half an evaluation draws, counted as a whole one
         reference = setting.FOLLOWED * ground.table.reference_ms / 1000
         watch = Watch(ground, int(recorded), recorded * reference)
-        evaluator = TableEvaluator(ground.table, BLOCK)
+        evaluator = TableEvaluator(ground.drawn(seed), BLOCK)
         for outcome in _run(study, ground.space, evaluator).trials(most, float("inf")):
             if outcome.duplicate_of is None:
                 whole = isinstance(outcome, TrialOutcome)

@@ -36,7 +36,7 @@ from frdiff_tune.search.rivals import members, races
 from frdiff_tune.search.samplers import EXHAUSTED, FORESEEING, SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
-from frdiff_tune.search.starting import FEW, KNOWN_KINDS, SHARE, TURNS, StartingPoint, starting_points
+from frdiff_tune.search.starting import KNOWN_KINDS, SELDOM, SHARE, TURNS, StartingPoint, starting_points
 from frdiff_tune.search.study import Study
 from frdiff_tune.search.transfer import carried
 
@@ -139,11 +139,16 @@ class Run:
         return self.space.decode(trial.params) if given is None else given
 
     def _points(self) -> tuple[StartingPoint, ...]:
-        """Returns the trials before the sampler's: those of the study, else known policies alone where it foresees errors."""
+        """Returns the trials that no sampler proposes: those of the study, else known policies alone where it foresees errors."""
         search, count = self.study.file.search, self.optuna_study.user_attrs["frdiff:trials"]
-        foreseen = search.sampler in FORESEEING
-        kinds = search.starting_points if search.starting_points is not None else (KNOWN_KINDS if foreseen else TURNS)
-        return starting_points(self.space, count, kinds, FEW if foreseen else SHARE)
+        kinds = search.starting_points if search.starting_points is not None else (KNOWN_KINDS if self._seldom else TURNS)
+        return starting_points(self.space, count, kinds, 1 / SELDOM if self._seldom else SHARE)
+
+    @property
+    def _seldom(self) -> bool:
+        """Whether starting points come between the sampler's own trials: it needs none of them to begin."""
+        search = self.study.file.search
+        return search.sampler in FORESEEING and search.starting_points is None
 
     def _fix(self, count: int) -> None:
         """Keeps what must not change when the study goes on: anchor, reference, and how many starting points it has."""
@@ -184,13 +189,14 @@ class Run:
     def _ask(self, points: tuple[StartingPoint, ...]) -> Trial:
         """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""
         everything = self.optuna_study.get_trials(deepcopy=False)
+        tried = sum(_counts(trial) for trial in everything)
         if not any(trial.state == TrialState.WAITING for trial in everything):
             started = {trial.user_attrs.get("starting") for trial in everything}
-            point = next((i for i in range(len(points)) if i not in started), None)
+            due = points[: 1 + tried // SELDOM] if self._seldom else points
+            point = next((i for i in range(len(due)) if i not in started), None)
             given = {} if point is None else {"family": points[point].family, "starting": point}
             params = {} if point is None else dict(points[point].params)
             self.optuna_study.enqueue_trial(params, {**given, storage.WORKER: self.worker})
-        tried = sum(_counts(trial) for trial in everything)
         running = any(trial.state == TrialState.RUNNING for trial in everything)
         self.optuna_study.sampler = SAMPLERS[self.study.file.search.sampler](self._proposal(tried, running))
         trial = self.optuna_study.ask(self.space.distributions)

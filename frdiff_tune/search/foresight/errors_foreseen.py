@@ -1,8 +1,11 @@
 """The errors of a policy, foreseen from recorded full runs, without a network call.
 
-Where a policy does something else than compute, the sample ends up elsewhere. Four kinds of that are told apart:
+Where a policy does something else than compute, the sample ends up elsewhere. Five kinds of that are told apart:
 
-    jump      a forecast score stands in:  r[t] = (1 - lam[t]) (sum_k w[t, k] z[s_k] - z[t])
+    jump      a forecast score stands in, in the first, second or last third of the run:
+              r[t] = (1 - lam[t]) (sum_k w[t, k] z[s_k] - z[t])
+    fit       fitted weights in the last third: the same r, times their share. A run that has left its way is not what
+              they were fitted to
     group     features are kept; they change as the score does:  r[t] = lam[t] (z[s_0] - z[t])
     steps     the reference's solver with fewer steps:  T_reference / T - 1
     solver    another solver:  T_reference / T
@@ -12,13 +15,14 @@ sample is off by
 
     e[k] = sum_{k < t < n} c[t] r[t],    error = (sum_k E |e[k]|^2)^(1/2)
 
-with c as in ``dynamic``, for three answers to how much early errors count. All is in decades: log10 of the error.
+with c as in ``dynamic``, for three answers to how much early errors count, and each k in the third where it lies. All is in
+decades: log10 of the error.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+JUMPS = ("jump early", "jump middle", "jump late")
+"""What forecast scores make, by thirds of the run."""
 EARLY = (0.5, 1.0, 1.5)
 """How much errors of noisy steps count: less than, as, and more than if the network did not react."""
 LEAST = 1e-3
@@ -65,7 +71,7 @@ class Foreseen:
 
     Arguments:
         sources: log10 of the error of each of ``ErrorSources.names``; -inf where there is none of it.
-        traits: What else tells policies apart, each on a scale on which 1 is far.
+        traits: What else tells policies apart, each on a scale on which 1 is far: ``benchmarks.priors`` fits the scales.
     """
 
     sources: tuple[float, ...]
@@ -83,7 +89,8 @@ class ErrorSources:
         self.space = space
         self.own = _own_label(space)
         self.solvers = tuple(label for label in space.schedulers if label != self.own)
-        self.names = ("jump", *(f"group {g}" for g in space.groups), "steps", *(f"solver {label}" for label in self.solvers))
+        groups, solvers = (f"group {g}" for g in space.groups), (f"solver {label}" for label in self.solvers)
+        self.names = (*JUMPS, "fit late", *groups, "steps", *solvers)
         self._walks: dict[tuple[str, int, Variable], _Walk] = {}
         self._seen: dict[Outline, Foreseen] = {}
         self._sets: dict[tuple[int, str, Variable, int], dict[int, tuple[int, ...]]] = {}
@@ -110,28 +117,35 @@ class ErrorSources:
             self._sets[key] = best_sets(costs_between(walk.gram, walk.c[early]), T)
         return self._sets[key]
 
+    def jump_error(self, outline: Outline) -> float:
+        """Returns log10 of what a policy's forecast scores make in all."""
+        return float(_total(self._jump(outline))[1])
+
     def _foreseen(self, outline: Outline) -> Foreseen:
-        jump, by_group = self._jump(outline), {g: self._reuse(outline, g) for g in outline.groups}
+        by_third, by_group = self._jump(outline), {g: self._reuse(outline, g) for g in outline.groups}
         nothing = np.full(len(EARLY), log10(LEAST))
         reuse = np.max([nothing, *by_group.values()], axis=0)
         ratio = self.space.full(self.space.reference_steps, outline.scheduler).T / outline.T
         groups = [by_group[g][1] if g in by_group else -np.inf for g in self.space.groups]
         steps = log10(ratio - 1) if ratio > 1 and outline.scheduler == self.own else -np.inf
         solvers = [log10(ratio) if label == outline.scheduler else -np.inf for label in self.solvers]
-        sources = (jump[1] if outline.jumps else -np.inf, *groups, steps, *solvers)
-        return Foreseen(sources, (*self._shape(outline, jump, reuse), *self._choices(outline, ratio)))
+        thirds = [_decades(each) if each else -np.inf for each in by_third[1]]
+        share = outline.shares[-1] if outline.shares else 0.0
+        sources = (*thirds, thirds[-1] + log10(share) if share else -np.inf, *groups, steps, *solvers)
+        return Foreseen(sources, (*self._shape(outline, _total(by_third), reuse), *self._choices(outline, ratio)))
 
     def _jump(self, outline: Outline) -> Array:
-        """Returns log10 of what forecast scores make, for every weight of early steps, with shape (3,)."""
+        """Returns what forecast scores make, for every weight of early steps and by thirds of the run, with shape (3, 3)."""
         walk, moved = self._walk(outline), _held(outline.keyframes, outline.T)
         if outline.jumps and outline.order:
             moved = moved + outline.strength * _trend(walk.times, outline)
-        return _size(moved * (1 - np.array(outline.mixing))[:, None], outline.keyframes, walk)
+        return _errors(moved * (1 - np.array(outline.mixing))[:, None], outline.keyframes, walk)
 
     def _reuse(self, outline: Outline, group: str) -> Array:
         """Returns log10 of what a group makes that keeps its features, for every weight of early steps, with shape (3,)."""
         computes = computing(outline.keyframes, outline.T, outline.every[outline.groups.index(group)])
-        return _size(_held(computes, outline.T) * np.array(outline.mixing)[:, None], computes, self._walk(outline))
+        residuals = _held(computes, outline.T) * np.array(outline.mixing)[:, None]
+        return _total(_errors(residuals, computes, self._walk(outline)))
 
     def _walk(self, outline: Outline) -> _Walk:
         variable: Variable = outline.variable or self.space.variables[0]
@@ -151,19 +165,19 @@ class ErrorSources:
     def _shape(self, outline: Outline, jump: Array, reuse: Array) -> tuple[float, ...]:
         """Returns traits of keyframes, lam and forecast."""
         share = sum(outline.shares) / max(len(outline.shares), 1)
-        spread = [jump[0] - jump[1], jump[2] - jump[1], reuse[0] - reuse[1], reuse[2] - reuse[1]]
-        main = [jump[1], reuse[1], log10(outline.nfe / outline.T), log10(len(outline.keyframes) / outline.T)]
-        trend = [2 * outline.strength, 2 * share, share * (jump[1] + 1), 0.5 * outline.order]
+        main = (0.8 * jump[1], 0.6 * reuse[1], 5 * log10(outline.nfe / outline.T), 3 * log10(len(outline.keyframes) / outline.T))
+        early = (4 * (jump[0] - jump[1]), 4 * (jump[2] - jump[1]), 3 * (reuse[0] - reuse[1]), 3 * (reuse[2] - reuse[1]))
+        trend = (0.7 * outline.strength, share, 0.2 * share * (jump[1] + 1), 0.2 * outline.order)
         gaps = np.diff((*outline.keyframes, outline.T))
-        return (*(2 * x for x in main), *(4 * x for x in spread), *trend, log10(gaps[-1]), log10(gaps.max()))
+        return (*main, *early, *trend, 1.3 * log10(gaps[-1]), 2 * log10(gaps.max()))
 
     def _choices(self, outline: Outline, ratio: float) -> tuple[float, ...]:
-        """Returns traits of what is chosen: one per name, 1 where it is."""
-        groups = [float(g in outline.groups) for g in self.space.groups]
-        solvers = [float(label == outline.scheduler) for label in self.solvers]
-        variables = [float(name == outline.variable) for name in self.space.variables[1:]]
-        features = [float(name == outline.features) for name in self.space.file.forecast.features if name != HOLD]
-        return (2 * log10(ratio), *groups, *solvers, *variables, *features)
+        """Returns traits of what is chosen: one per name, not 0 where it is."""
+        groups = [0.5 * (g in outline.groups) for g in self.space.groups]
+        solvers = [1.2 * (label == outline.scheduler) for label in self.solvers]
+        variables = [0.7 * (name == outline.variable) for name in self.space.variables[1:]]
+        features = [0.7 * (name == outline.features) for name in self.space.file.forecast.features if name != HOLD]
+        return (5 * log10(ratio), *groups, *solvers, *variables, *features)
 
 
 def _own_label(space: "Space") -> str:
@@ -208,8 +222,8 @@ def _trend(times: Sequence[float], outline: Outline) -> Array:
     return found
 
 
-def _size(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
-    """Returns log10 of the error for each weight of early steps, with shape (3,).
+def _errors(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
+    """Returns the error for each weight of early steps and each third of the run, with shape (3, 3).
 
     Arguments:
         residuals: r as weights of z, with shape (T, T).
@@ -217,6 +231,17 @@ def _size(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
         walk: The run's scores and weights.
     """
     rows = np.add.reduceat(walk.c[:, :, None] * residuals, first, axis=1)
-    error = np.sqrt(np.maximum(((rows @ walk.gram) * rows).sum(axis=(1, 2)), 0.0))
-    found: Array = np.log10(np.hypot(error, LEAST))
+    squares = ((rows @ walk.gram) * rows).sum(axis=2)
+    third = np.arange(3) == (3 * np.array(first) // len(walk.times))[:, None]
+    found: Array = np.sqrt(np.maximum(squares @ third, 0.0))
     return found
+
+
+def _total(errors: Array) -> Array:
+    """Returns log10 of the error of all thirds, for each weight of early steps, with shape (3,)."""
+    return _decades(np.sqrt((errors**2).sum(axis=1)))
+
+
+def _decades(error: Any) -> Any:  # noqa: ANN401
+    """Returns log10 of errors, not below that of the least that can be told from none."""
+    return np.log10(np.hypot(error, LEAST))

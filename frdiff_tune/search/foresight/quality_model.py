@@ -2,12 +2,12 @@
 
 Errors of several kinds add up, and a distance d between pictures grows with the power of an error until it saturates:
 
-    d = s / (1 + s / most),    s = least + sum_j 10^(a[j] + p[j] source[j])
+    d = s / (1 + s / most),    s = least + sum_j 10^(a[j] + p[j] (source[j] - usual[j]))
 
 a and p have priors, so that the model says something before anything is measured; they are fitted to the trials by least
 squares. What is left over is a Gaussian process over the policies' traits, whose width, height and noise have the largest
-likelihood on a grid. How far a and p are not known yet is part of the deviation, so that a kind of error of which nothing was
-measured is worth a trial. All is in decades: log10 of d.
+likelihood on a grid; traits come scaled, so a width of 1 is the usual one. How far a and p are not known yet is part of the
+deviation, so that a kind of error of which nothing was measured is worth a trial. All is in decades: log10 of d.
 
 References:
     | Gaussian Processes for Machine Learning (Rasmussen and Williams, 2006), algorithm 2.1 and section 2.7
@@ -25,18 +25,26 @@ from frdiff_tune.search.foresight.errors_foreseen import Foreseen
 
 Array = NDArray[np.float64]
 
-PRIORS = {"jump": (0.1, 2.0), "group": (-0.4, 2.0), "steps": (-2.5, 1.0), "solver": (-3.3, 3.0)}
-"""Kind of error -> a and p, as they are on both embedded models, roughly; distances are LPIPS."""
-LOOSE = (0.7, 0.4)
+PRIORS = {
+    "jump early": (-1.0, -2.7, 1.8),
+    "jump middle": (-1.0, -1.4, 3.5),
+    "jump late": (-1.0, -2.4, 1.9),
+    "fit": (-1.0, -3.0, 1.9),
+    "group": (-1.0, -2.6, 1.75),
+    "steps": (0.3, -2.2, 1.1),
+    "solver": (0.3, -2.2, 3.0),
+}
+"""Kind of error -> its usual size, and a and p; distances are LPIPS. ``benchmarks.priors`` fits them to recorded tables."""
+LOOSE = (0.35, 0.5)
 """Standard deviations of a and p."""
-OWN = (0.3, 0.15)
+OWN = (0.25, 0.35)
 """As much of them is a kind's own; the rest jumps and groups share, as a distance does not know where an error comes from."""
-ALIKE = ("jump", "group")
+ALIKE = ("jump early", "jump middle", "jump late", "group")
 MOST, LEAST = 0.5, 1e-5
 """LPIPS of pictures that have nothing to do with each other, and numerical noise."""
 SPREAD = 0.3
 """Standard deviation of what the sum of errors leaves over, in decades."""
-WIDTHS, HEIGHTS, NOISES = (0.7, 1.4, 2.8), (0.15, 0.3, 0.6), (0.05, 0.12, 0.25)
+WIDTHS, HEIGHTS, NOISES = (0.7, 1.0, 1.5), (0.15, 0.3, 0.5), (0.03, 0.08, 0.2)
 
 
 class QualityModel:
@@ -49,22 +57,23 @@ class QualityModel:
     """
 
     def __init__(self, names: Sequence[str], measured: Sequence[Foreseen], losses: Sequence[float]) -> None:
-        kinds = [PRIORS[name.split()[0]] for name in names]
-        self.prior = np.array(kinds).T.ravel()  # all a, then all p
-        self.covariance: Array = _prior_covariance([name.split()[0] in ALIKE for name in names])
+        kinds = [kind(name) for name in names]
+        self.usual, *prior = np.array([PRIORS[each] for each in kinds]).T
+        self.prior = np.concatenate(prior)  # all a, then all p
+        self.covariance: Array = _prior_covariance([each in ALIKE for each in kinds])
         self.whiten = np.linalg.inv(np.linalg.cholesky(self.covariance))
         self.theta: Array = self.prior
         self._known, self._weights, self._factor = np.zeros((0, 0)), np.zeros(0), None
         self.width, self.height = WIDTHS[1], HEIGHTS[1]
         if measured:
             y = np.array(losses)
-            sources = np.array([each.sources for each in measured])
+            sources = self._sources(measured)
             self.theta = self._fitted(sources, y)
             self._fit_rest(np.array([each.traits for each in measured]), y - self._sum(self.theta, sources))
 
     def __call__(self, policies: Sequence[Foreseen]) -> tuple[Array, Array]:
         """Returns the expected log10 of the distance, and its standard deviation, both with shape (n,)."""
-        sources = np.array([each.sources for each in policies])
+        sources = self._sources(policies)
         mean, slopes = self._sum(self.theta, sources), self._slopes(self.theta, sources)
         unsure = ((slopes @ self.covariance) * slopes).sum(1)
         if self._factor is None:
@@ -73,6 +82,10 @@ class QualityModel:
         inside = solve_triangular(self._factor[0], across.T, lower=True)
         rest = np.maximum(self.height**2 - (inside**2).sum(0), 1e-4)
         return mean + across @ self._weights, np.sqrt(rest + unsure)
+
+    def _sources(self, policies: Sequence[Foreseen]) -> Array:
+        """Returns how far errors are above their usual size, in decades, with shape (n, sources)."""
+        return np.array([each.sources for each in policies]) - self.usual
 
     def _sum(self, theta: Array, sources: Array) -> Array:
         return self._parts(theta, sources)[0]
@@ -118,6 +131,11 @@ class QualityModel:
         square = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
         found: Array = height**2 * np.exp(-np.maximum(square, 0.0) / 2 / width**2)
         return found
+
+
+def kind(name: str) -> str:
+    """Returns the kind of a source, a key of ``PRIORS``."""
+    return name if name in PRIORS else name.split()[0]
 
 
 def _prior_covariance(alike: Sequence[bool]) -> Array:

@@ -1,7 +1,7 @@
 """Guided search: the policy whose expected gain is greatest, by what recorded runs and the trials so far foretell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -151,6 +151,8 @@ class GuidedSampler(BaseSampler):
 class _Foretold:
     """Models of what is measured, and the front.
 
+    The front's times are the model's, which knows all trials: of single timings the front would hold the lucky ones.
+
     Arguments:
         sampler: Whose space and corner.
         seen: Trials of which something is measured.
@@ -165,7 +167,6 @@ class _Foretold:
         worst = max(losses, default=0.0) if self.aim.worst_loss is None else self.aim.worst_loss
         self.corner = worst, slowest
         self.errors = errors = sampler.space.foresight.errors
-        within = [(each.loss, each.ratio) for each in seen if each.within]
         some = _nearest(seen)
         pairs = [(each.what[0], each.loss) for each in some]
         pairs += sampler.losses_elsewhere({outline for outline, _ in pairs})
@@ -177,11 +178,12 @@ class _Foretold:
             capture: LatencyModel(*names, [each.what[0] for each in own], [each.ratio for each in own])
             for capture, own in by_launch.items()
         }
-        self.points = within
-        self.front = _front([each for each in seen if each.within])
+        within = [each for each in seen if each.within]
+        self.points = [(each.loss, ratio) for each, ratio in zip(within, self._latency([e.what for e in within])[0], strict=True)]
+        self.front = _front([replace(each, ratio=ratio) for each, (_, ratio) in zip(within, self.points, strict=True)])
         if pending:
             mean, _ = self.quality([errors(outline) for outline, _ in pending])
-            self.points = [*within, *zip(mean.tolist(), self._latency(pending)[0].tolist(), strict=True)]
+            self.points += zip(mean.tolist(), self._latency(pending)[0].tolist(), strict=True)
 
     def gains(self, some: Sequence[What]) -> Array:
         """Returns the expected gain of each."""

@@ -4,6 +4,7 @@ Every step computed, fewer steps by every solver, FRDiff's uniform schedule, jum
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from frdiff_tune.runtime import default_groups, find_denoiser
 from frdiff_tune.search.forecasts import HOLD
@@ -22,7 +23,7 @@ def full(space: Space) -> Iterator[StartingPoint]:
     """Yields the run that computes every step, in every way of launching."""
     T = reference_T(space)
     for capture in space.captures:
-        yield point(space, "known: full", range(T), T, capture=capture)
+        yield from _whole(space, "known: full", T, capture=capture)
 
 
 def fewer(space: Space) -> Iterator[StartingPoint]:
@@ -36,7 +37,16 @@ def fewer(space: Space) -> Iterator[StartingPoint]:
     for label, count in runs:
         if space.steps[0] <= count <= space.steps[1]:
             T = space.full(count, label).T
-            yield point(space, "known: fewer steps", range(T), T, num_inference_steps=count, scheduler=label)
+            yield from _whole(space, "known: fewer steps", T, num_inference_steps=count, scheduler=label)
+
+
+def _whole(space: Space, family: str, T: int, **changes: Any) -> Iterator[StartingPoint]:  # noqa: ANN401
+    """Yields the run of a solver that computes every step; nothing where the space cannot write it."""
+    mixing = {"mixing": "none"} if "none" in space.mixing.families else {}
+    found = point(space, family, range(T), T, **mixing, **changes)
+    policy = space.decode(found.params) if space.holds(found.params) else None
+    if policy is not None and policy.nfe == policy.T and not policy.masks:
+        yield found
 
 
 def frdiff(space: Space) -> Iterator[StartingPoint]:

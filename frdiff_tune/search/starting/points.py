@@ -10,8 +10,8 @@ from frdiff_tune.search.starting.point import StartingPoint
 
 SHARE = 0.45
 """Of a study's trials at most so many are starting points."""
-FEW = 0.2
-"""As much, where the sampler finds by itself what our own starting points are."""
+SELDOM = 10
+"""Where the sampler finds by itself what our own starting points are, they are every tenth trial, the full run the first."""
 MOST = 40
 """Starting points of a study without a number of trials."""
 AUTOFR = "autofr"
@@ -22,7 +22,7 @@ TURNS = (
 )  # fmt: skip
 """Whose turn it is, over and over: more than half are of our own, and fewer steps come twice."""
 KNOWN_KINDS = ("fewer-steps", "frdiff", "jump", "blocks")
-"""What is measured before a sampler that finds good keyframe sets by itself."""
+"""What is measured beside a sampler that finds good keyframe sets by itself."""
 KINDS: dict[str, Callable[[Space], Iterator[StartingPoint]]] = {
     "found": found,
     "dense-ends": dense_ends,
