@@ -44,6 +44,17 @@ JUMPS = ("jump early", "jump middle", "jump late")
 """What forecast scores make, by thirds of the run."""
 EARLY = (0.5, 1.0, 1.5)
 """How much errors of noisy steps count: less than, as, and more than if the network did not react."""
+SHAPE = (
+    "jump", "reuse", "nfe", "keyframes", "jump if early counts less", "jump if early counts more",
+    "reuse if early counts less", "reuse if early counts more", "strength", "share", "share of jump", "order", "last gap",
+    "longest gap",
+)  # fmt: skip
+"""Traits of keyframes, lam and forecast, in decades but for strength, share and order."""
+SCALES = {
+    **dict(zip(SHAPE, (1.34, 0.66, 4.84, 2.31, 3.79, 3.11, 2.37, 1.92, 0.63, 0.98, 0.1, 0.19, 1.3, 1.82), strict=True)),
+    "ratio": 4.65, "group": 0.49, "solver": 1.23, "variable": 0.7, "feature": 0.7,
+}  # fmt: skip
+"""Kind of trait -> what it is multiplied with, so that 1 is far: ``benchmarks.priors`` fits them to recorded tables."""
 LEAST = 1e-3
 """Errors below this, in standard deviations of a sample's entries, cannot be told from none."""
 NEAR = 0.3
@@ -71,7 +82,7 @@ class Foreseen:
 
     Arguments:
         sources: log10 of the error of each of ``ErrorSources.names``; -inf where there is none of it.
-        traits: What else tells policies apart, each on a scale on which 1 is far: ``benchmarks.priors`` fits the scales.
+        traits: What else tells policies apart, each on a scale on which 1 is far.
     """
 
     sources: tuple[float, ...]
@@ -83,6 +94,10 @@ class ErrorSources:
 
     Arguments:
         space: The space on its pipeline; its recorded full runs are read, if it has any.
+
+    Attributes:
+        names: Of the sources.
+        traits: Kind of every trait, a key of ``SCALES``.
     """
 
     def __init__(self, space: "Space") -> None:
@@ -91,6 +106,10 @@ class ErrorSources:
         self.solvers = tuple(label for label in space.schedulers if label != self.own)
         groups, solvers = (f"group {g}" for g in space.groups), (f"solver {label}" for label in self.solvers)
         self.names = (*JUMPS, "fit late", *groups, "steps", *solvers)
+        self.forecasts = tuple(name for name in space.file.forecast.features if name != HOLD)
+        chosen = {"group": space.groups, "solver": self.solvers, "variable": space.variables[1:], "feature": self.forecasts}
+        self.traits = (*SHAPE, "ratio", *(kind for kind, names in chosen.items() for _ in names))
+        self.scales = np.array([SCALES[kind] for kind in self.traits])
         self._walks: dict[tuple[str, int, Variable], _Walk] = {}
         self._seen: dict[Outline, Foreseen] = {}
         self._sets: dict[tuple[int, str, Variable, int], dict[int, tuple[int, ...]]] = {}
@@ -132,7 +151,8 @@ class ErrorSources:
         thirds = [_decades(each) if each else -np.inf for each in by_third[1]]
         share = outline.shares[-1] if outline.shares else 0.0
         sources = (*thirds, thirds[-1] + log10(share) if share else -np.inf, *groups, steps, *solvers)
-        return Foreseen(sources, (*self._shape(outline, _total(by_third), reuse), *self._choices(outline, ratio)))
+        traits = np.array((*self._shape(outline, _total(by_third), reuse), *self._choices(outline, ratio)))
+        return Foreseen(sources, tuple((traits * self.scales).tolist()))
 
     def _jump(self, outline: Outline) -> Array:
         """Returns what forecast scores make, for every weight of early steps and by thirds of the run, with shape (3, 3)."""
@@ -163,21 +183,21 @@ class ErrorSources:
         return self._walks[key]
 
     def _shape(self, outline: Outline, jump: Array, reuse: Array) -> tuple[float, ...]:
-        """Returns traits of keyframes, lam and forecast."""
+        """Returns traits of keyframes, lam and forecast, in the order of ``SHAPE``."""
         share = sum(outline.shares) / max(len(outline.shares), 1)
-        main = (0.8 * jump[1], 0.6 * reuse[1], 5 * log10(outline.nfe / outline.T), 3 * log10(len(outline.keyframes) / outline.T))
-        early = (4 * (jump[0] - jump[1]), 4 * (jump[2] - jump[1]), 3 * (reuse[0] - reuse[1]), 3 * (reuse[2] - reuse[1]))
-        trend = (0.7 * outline.strength, share, 0.2 * share * (jump[1] + 1), 0.2 * outline.order)
+        main = jump[1], reuse[1], log10(outline.nfe / outline.T), log10(len(outline.keyframes) / outline.T)
+        early = jump[0] - jump[1], jump[2] - jump[1], reuse[0] - reuse[1], reuse[2] - reuse[1]
+        trend = outline.strength, share, share * (jump[1] + 1), outline.order
         gaps = np.diff((*outline.keyframes, outline.T))
-        return (*main, *early, *trend, 1.3 * log10(gaps[-1]), 2 * log10(gaps.max()))
+        return (*main, *early, *trend, log10(gaps[-1]), log10(gaps.max()))
 
     def _choices(self, outline: Outline, ratio: float) -> tuple[float, ...]:
-        """Returns traits of what is chosen: one per name, not 0 where it is."""
-        groups = [0.5 * (g in outline.groups) for g in self.space.groups]
-        solvers = [1.2 * (label == outline.scheduler) for label in self.solvers]
-        variables = [0.7 * (name == outline.variable) for name in self.space.variables[1:]]
-        features = [0.7 * (name == outline.features) for name in self.space.file.forecast.features if name != HOLD]
-        return (5 * log10(ratio), *groups, *solvers, *variables, *features)
+        """Returns traits of what is chosen: one per name, 1 where it is."""
+        groups = [float(g in outline.groups) for g in self.space.groups]
+        solvers = [float(label == outline.scheduler) for label in self.solvers]
+        variables = [float(name == outline.variable) for name in self.space.variables[1:]]
+        features = [float(name == outline.features) for name in self.forecasts]
+        return (log10(ratio), *groups, *solvers, *variables, *features)
 
 
 def _own_label(space: "Space") -> str:
