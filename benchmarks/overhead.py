@@ -78,7 +78,7 @@ class _Figures:
 
     def __call__(self, params: dict[str, Any], digest: str) -> dict[str, Any]:
         outline = outline_of(self.space, params)
-        loss, ratio = self.quality([self.errors(outline)])[0][0], self.latency([outline])[0]
+        loss, ratio = self.quality([self.errors(outline)])[0][0], self.latency([outline])[0][0]
         lpips, ms = float(10 ** (loss + 0.2 * self.rng.normal())), float(100 * ratio * (1 + 0.01 * self.rng.normal()))
         figures = {"lpips": [lpips] * 3, "latency_ms": [ms] * 3, "speedup": [100 / ms] * 3}
         return {**figures, "digest": digest, "nfe": outline.nfe}

@@ -40,8 +40,8 @@ STEPS, RATE = 80, 0.06
 def counted(ground: Ground) -> tuple[list[Foreseen], Array]:
     """Returns what is foreseen of a table's policies that count, and log10 of their mean LPIPS."""
     able = [row for row in ground.table.rows if not row.failure and ground.point(row)[0] < CORNER[0]]
-    errors = ground.space.foresight.errors
-    return [errors(ground.outlines[row.digest]) for row in able], np.array([loss("lpips", ground.point(row)[0]) for row in able])
+    errors, losses = ground.space.foresight.errors, [loss("lpips", ground.point(row)[0]) for row in able]
+    return [errors(ground.outlines[row.digest]) for row in able], np.array(losses)
 
 
 def law(model: QualityModel, seen: Sequence[Foreseen], losses: Array) -> Array:

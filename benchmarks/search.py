@@ -15,7 +15,6 @@ Nothing is timed: seconds are what the recorded measurements took.
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +25,11 @@ from benchmarks.front_table import replace_block
 from benchmarks.ground import Ground, Trace
 from benchmarks.record import RESULTS, save
 from benchmarks.search_figure import EXPLAINED, figure, markdown
-from benchmarks.searches import CAPS, METHODS
+from benchmarks.searches import METHODS, ground_of, search
 
 LEVELS = (0.95, 0.99)
 CURVE = 400
 """Evaluations of the curves that are kept."""
-
-
-@lru_cache(maxsize=1)
-def _ground(name: str) -> Ground:
-    return Ground.load(name)
-
-
-def _one(name: str, method: str, seed: int) -> Trace:
-    ground = _ground(name)
-    return METHODS[method](ground, seed, CAPS.get(method, len(ground.table.rows)))
 
 
 def measure(name: str, methods: Sequence[str], seeds: int, jobs: int) -> Iterator[dict[str, Any]]:
@@ -52,12 +41,12 @@ def measure(name: str, methods: Sequence[str], seeds: int, jobs: int) -> Iterato
         seeds: Seeds of each.
         jobs: Processes.
     """
-    ground = _ground(name)
+    ground = ground_of(name)
     whole = len(ground.table.rows), _all_seconds(ground)
     with Parallel(n_jobs=jobs) as parallel:
         for method in methods:
             begun = time.monotonic()
-            traces: list[Trace] = parallel(delayed(_one)(name, method, seed) for seed in range(seeds))
+            traces: list[Trace] = parallel(delayed(search)(name, method, seed) for seed in range(seeds))
             row = {"search": method, "seeds": seeds, **_costs(traces, whole), "curve": _curve(traces)}
             print(name, {key: value for key, value in row.items() if key != "curve"}, f"{time.monotonic() - begun:.0f} s")
             yield row
@@ -105,14 +94,14 @@ def main() -> None:
     given = parser.parse_args()
     tables = []
     for name in given.tables:
-        table = _ground(name).table
+        table = ground_of(name).table
         head = {
             "study": name,
             "command": f"python -m benchmarks.search {name} --seeds {given.seeds}",
             "machine": dict(table.machine),
             "policies": len(table.rows),
-            "volume": round(_ground(name).volume, 4),
-            "seconds_of_all": round(_all_seconds(_ground(name)), 1),
+            "volume": round(ground_of(name).volume, 4),
+            "seconds_of_all": round(_all_seconds(ground_of(name)), 1),
         }
         result = {**head, "rows": list(measure(name, given.methods, given.seeds, given.jobs))}
         path = save(result, f"search-{name}", given.output)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import optuna
@@ -19,7 +20,7 @@ from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import TrialOutcome
 from frdiff_tune.search.run import Run
 from frdiff_tune.search.samplers import SAMPLERS, MakeSampler, Proposal, quiet
-from frdiff_tune.search.samplers.guided import GuidedSampler
+from frdiff_tune.search.samplers.guided import GuidedSampler, What
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.study import Study
 from frdiff_tune.search.table import TableEvaluator
@@ -87,8 +88,8 @@ def ecad(ground: Ground, seed: int, most: int) -> Trace:
 class _Deaf(GuidedSampler):
     """Guided search that learns nothing from trials that were stopped."""
 
-    def _seen(self, trial: FrozenTrial, reference: float) -> Any:  # noqa: ANN401
-        return None if trial.state == TrialState.PRUNED else super()._seen(trial, reference)
+    def _seen(self, trial: FrozenTrial, own: What, reference: float) -> Any:  # noqa: ANN401
+        return None if trial.state == TrialState.PRUNED else super()._seen(trial, own, reference)
 
 
 def _deaf(proposal: Proposal) -> BaseSampler:
@@ -137,3 +138,21 @@ METHODS: dict[str, Method] = {
 """Name -> search."""
 CAPS = {"GP": 80, **dict.fromkeys(("NSGA-II", "NSGA-III", "NSGA-II, as ECAD", "TPE", "quasi-random"), 800)}
 """Evaluations of searches whose proposals take long, at most; who is not there by then counts as the whole table."""
+
+
+@lru_cache(maxsize=1)
+def ground_of(name: str) -> Ground:
+    """Returns the table of an embedded model, ``demo`` or ``demo-dit``, loaded once per process."""
+    return Ground.load(name)
+
+
+def search(name: str, method: str, seed: int) -> Trace:
+    """Runs one search; a process of a pool finds it by name.
+
+    Arguments:
+        name: ``demo`` or ``demo-dit``.
+        method: One of ``METHODS``.
+        seed: Its seed.
+    """
+    ground = ground_of(name)
+    return METHODS[method](ground, seed, CAPS.get(method, len(ground.table.rows)))

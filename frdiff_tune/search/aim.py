@@ -6,6 +6,7 @@ equality (SSIM), and minus a tenth of a PSNR, which is log10 of a squared error.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import log10
 from typing import Any, Self
 
@@ -24,10 +25,15 @@ def loss(name: str, value: float) -> float:
         name: A figure of quality.
         value: Its value.
     """
-    figure = Figure.parse(name)
+    figure = _figure(name)
     if figure.better == "lower":
         return log10(max(value, FLOOR))
     return -value / 10 if figure.unit == "dB" else log10(max(1 - value, FLOOR))
+
+
+@cache
+def _figure(name: str) -> Figure:
+    return Figure.parse(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class Run:
         return self.space.decode(trial.params) if given is None else given
 
     def _points(self) -> tuple[StartingPoint, ...]:
-        """Returns the trials that no sampler proposes: those of the study, else known policies alone where it foresees errors."""
+        """Returns the trials that no sampler proposes: the study's, or known policies alone where errors are foreseen."""
         search, count = self.study.file.search, self.optuna_study.user_attrs["frdiff:trials"]
         kinds = search.starting_points if search.starting_points is not None else (KNOWN_KINDS if self._seldom else TURNS)
         return starting_points(self.space, count, kinds, 1 / SELDOM if self._seldom else SHARE)

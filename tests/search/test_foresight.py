@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from frdiff_tune.policy.forecast import lagrange_weights
 from frdiff_tune.runtime import Trajectory
 from frdiff_tune.search import Space, load_space
 from frdiff_tune.search.designed import designed
@@ -19,7 +20,7 @@ from frdiff_tune.search.foresight import (
     expected_gain,
     outline_of,
 )
-from frdiff_tune.search.foresight.errors_foreseen import LEAST
+from frdiff_tune.search.foresight.errors_foreseen import LEAST, _trend
 from frdiff_tune.search.jump_error import jump_error
 from frdiff_tune.search.samplers.candidates import Candidates
 from frdiff_tune.search.volume import hypervolume
@@ -88,9 +89,12 @@ def test_foreseen_errors_are_those_of_the_policy_s_own_table(followed: Space) ->
         size = [jump_error(policy, seen, seen.times, early) for early in EARLY]
         if min(policy.mixing) < 1:
             jumped += 1
-            assert foreseen.sources[0] == pytest.approx(np.log10(np.hypot(size[1], LEAST)), abs=1e-6)
+            thirds = 10 ** np.array(foreseen.sources[:3])
+            assert np.hypot.reduce(thirds) == pytest.approx(size[1], abs=3 * LEAST)
+            total = errors.jump_error(outline_of(followed, params))
+            assert total == pytest.approx(np.log10(np.hypot(size[1], LEAST)), abs=1e-6)
         else:
-            assert foreseen.sources[0] == -np.inf
+            assert set(foreseen.sources[:4]) == {-np.inf}
     assert jumped > 20
 
 
@@ -102,11 +106,39 @@ def test_what_groups_keep_errs_as_held_scores_do(followed: Space) -> None:
     errors = ErrorSources(followed)
     foreseen = errors(Outline(label, T, (0, 3), mixing, (group,), "epsilon", every=(0,)))
     place = errors.names.index(f"group {group}")
-    assert foreseen.sources[0] == pytest.approx(foreseen.sources[place])
+    assert np.hypot.reduce(10 ** np.array(foreseen.sources[:3])) == pytest.approx(10 ** foreseen.sources[place], rel=1e-4)
     others = [i for i, name in enumerate(errors.names) if name.startswith("group ") and i != place]
     assert all(foreseen.sources[i] == -np.inf for i in others)
     jumping = errors(Outline(label, T, (0, 3), tuple(1.0 if t in (0, 3) else 0.0 for t in range(T)), (), "epsilon"))
     assert 10 ** jumping.sources[0] == pytest.approx(2 * 10 ** foreseen.sources[0], rel=1e-4)
+
+
+def test_errors_of_jumps_lie_in_their_thirds_and_fitted_ones_count_once_more_late(followed: Space) -> None:
+    label, errors = next(iter(followed.schedulers)), ErrorSources(followed)
+
+    def sources(missing: int, shares: tuple[float, ...] = ()) -> tuple[float, ...]:
+        keyframes = tuple(t for t in range(T) if t != missing)
+        mixing = tuple(0.0 if t == missing else 1.0 for t in range(T))
+        return errors(Outline(label, T, keyframes, mixing, variable="epsilon", shares=shares)).sources[:4]
+
+    for missing, third in ((1, 0), (4, 1), (T - 1, 2)):
+        assert [np.isfinite(each) for each in sources(missing)] == [i == third for i in range(4)]
+    late, half = sources(T - 1, (0.0, 0.0, 1.0)), sources(T - 1, (0.5,))
+    assert late[3] == late[2] == half[2] and half[3] == pytest.approx(half[2] + np.log10(0.5))
+    assert sources(T - 1, (1.0, 1.0, 0.0))[3] == -np.inf
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_extrapolation_is_that_of_the_policy(followed: Space, order: int) -> None:
+    """The foreseen trend of distinct times is that of the policy's own weights."""
+    times, keyframes = tuple(float(x) for x in (900, 850, 700, 640, 500, 410, 300, 200, 90)), (0, 2, 3, 6)
+    outline = Outline("own", 9, keyframes, tuple(float(t in keyframes) for t in range(9)), order=order)
+    found, wanted = _trend(times, outline), np.zeros((9, 9))
+    for t, row in enumerate(lagrange_weights(times, keyframes, order)):
+        kept = [k for k in keyframes if k < t][::-1]
+        wanted[t, kept[: len(row)]] += row
+        wanted[t, kept[:1]] -= bool(row)
+    assert found == pytest.approx(wanted, abs=1e-5)
 
 
 def test_sets_are_those_of_dynamic_programming(followed: Space) -> None:
@@ -119,11 +151,11 @@ def test_sets_are_those_of_dynamic_programming(followed: Space) -> None:
 def test_without_recorded_runs_longer_gaps_are_foreseen_to_err_more(space: Space) -> None:
     label, errors = next(iter(space.schedulers)), ErrorSources(space)
     lam = [tuple(1.0 if t % n == 0 else 0.0 for t in range(STEPS)) for n in (2, 4, 8)]
-    found = [errors(Outline(label, STEPS, tuple(range(0, STEPS, n)), lam[i])).sources[0] for i, n in enumerate((2, 4, 8))]
+    found = [errors.jump_error(Outline(label, STEPS, tuple(range(0, STEPS, n)), lam[i])) for i, n in enumerate((2, 4, 8))]
     assert found == sorted(found) and found[0] < found[2] - 0.5
 
 
-NAMES = ("jump", "group deep", "steps", "solver UniPC")
+NAMES = ("jump early", "group deep", "steps", "solver UniPC")
 
 
 def made_up(count: int, seed: int) -> tuple[list[Foreseen], np.ndarray[Any, Any]]:
@@ -175,11 +207,12 @@ def test_latency_is_learnt() -> None:
 
     known, asked = [drawn() for _ in range(30)], [drawn() for _ in range(100)]
     model = LatencyModel(("deep",), ("UniPC",), 50, known, [law(each) for each in known])
-    errors = [model([each])[0] / law(each) - 1 for each in asked]
+    errors = model(asked)[0] / [law(each) for each in asked] - 1
     assert np.abs(errors).max() < 0.03
     blank = LatencyModel(("deep",), ("UniPC",), 50, [], [])
     whole = Outline("own", 50, tuple(range(50)), (1.0,) * 50)
-    assert blank([whole])[0] == pytest.approx(1.0, abs=0.05)
+    assert blank([whole])[0][0] == pytest.approx(1.0, abs=0.05)
+    assert model([whole])[1][0] < blank([asked[0]])[1][0]
 
 
 def test_the_gain_is_the_mean_growth_of_the_hypervolume() -> None:

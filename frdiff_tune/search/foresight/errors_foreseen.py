@@ -21,6 +21,7 @@ decades: log10 of the error.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log10
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ SCALES = {
 """Kind of trait -> what it is multiplied with, so that 1 is far: ``benchmarks.priors`` fits them to recorded tables."""
 LEAST = 1e-3
 """Errors below this, in standard deviations of a sample's entries, cannot be told from none."""
+KEPT = 2**14
+"""Policies whose errors are kept: a proposal asks for those of some hundreds."""
 NEAR = 0.3
 """Without recorded runs scores are taken to be related as far as this part of the run, by a Gaussian."""
 
@@ -90,7 +93,7 @@ class Foreseen:
 
 
 class ErrorSources:
-    """Foresees errors of a space's policies; what it has foreseen it keeps.
+    """Foresees errors of a space's policies; what it has foreseen last it keeps.
 
     Arguments:
         space: The space on its pipeline; its recorded full runs are read, if it has any.
@@ -111,14 +114,12 @@ class ErrorSources:
         self.traits = (*SHAPE, "ratio", *(kind for kind, names in chosen.items() for _ in names))
         self.scales = np.array([SCALES[kind] for kind in self.traits])
         self._walks: dict[tuple[str, int, Variable], _Walk] = {}
-        self._seen: dict[Outline, Foreseen] = {}
+        self._kept = lru_cache(maxsize=KEPT)(self._foreseen)
         self._sets: dict[tuple[int, str, Variable, int], dict[int, tuple[int, ...]]] = {}
 
     def __call__(self, outline: Outline) -> Foreseen:
         """Returns the errors of a policy."""
-        if outline not in self._seen:
-            self._seen[outline] = self._foreseen(outline)
-        return self._seen[outline]
+        return self._kept(outline)
 
     def sets(self, steps: int, scheduler: str, variable: Variable, early: int) -> dict[int, tuple[int, ...]]:
         """Returns the keyframe sets of least error where held scores stand in: size -> keyframes, step 0 first.
@@ -225,7 +226,7 @@ def _supposed(T: int) -> Array:
 def _trend(times: Sequence[float], outline: Outline) -> Array:
     """Returns how extrapolated weights differ from held ones, at strength 1, with shape (T, T)."""
     found = np.zeros((outline.T, outline.T))
-    if outline.order > 1 or len(set(times)) < len(times):
+    if len(set(times)) < len(times):
         for t, row in enumerate(lagrange_weights(times, outline.keyframes, outline.order)):
             kept = [k for k in outline.keyframes if k < t][::-1]
             found[t, kept[: len(row)]] += row
@@ -234,11 +235,14 @@ def _trend(times: Sequence[float], outline: Outline) -> Array:
         return found
     keyframes, at = np.array(outline.keyframes), np.array(times)
     place = np.searchsorted(keyframes, np.arange(outline.T), side="right") - 1
-    steps = np.flatnonzero(place > 0)
-    steps = steps[~np.isin(steps, keyframes)]
-    last, before = keyframes[place[steps]], keyframes[place[steps] - 1]
-    slope = (at[steps] - at[last]) / (at[last] - at[before])
-    found[steps, last], found[steps, before] = slope, -slope
+    for nodes in range(2, outline.order + 2):  # as many keyframes as there are, up to the order's
+        ripe = place >= nodes - 1 if nodes == outline.order + 1 else place == nodes - 1
+        steps = np.setdiff1d(np.flatnonzero(ripe), keyframes, assume_unique=True)
+        kept = keyframes[place[steps, None] - np.arange(nodes)]
+        apart = np.where(np.eye(nodes, dtype=bool), 1.0, at[kept][:, :, None] - at[kept][:, None, :])
+        ahead = np.where(np.eye(nodes, dtype=bool), 1.0, (at[steps, None] - at[kept])[:, None, :])
+        found[steps[:, None], kept] = (ahead / apart).prod(axis=2)
+        found[steps, kept[:, 0]] -= 1.0
     return found
 
 
@@ -250,9 +254,11 @@ def _errors(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
         first: Where segments begin.
         walk: The run's scores and weights.
     """
-    rows = np.add.reduceat(walk.c[:, :, None] * residuals, first, axis=1)
-    squares = ((rows @ walk.gram) * rows).sum(axis=2)
-    third = np.arange(3) == (3 * np.array(first) // len(walk.times))[:, None]
+    T, begins = len(walk.times), np.array(first)
+    inside = (np.searchsorted(begins, np.arange(T), side="right") - 1) == np.arange(len(begins))[:, None]
+    rows = (walk.c[:, None, :] * inside).reshape(-1, T) @ residuals
+    squares = ((rows @ walk.gram) * rows).sum(axis=1).reshape(len(EARLY), -1)
+    third = np.arange(3) == (3 * begins // T)[:, None]
     found: Array = np.sqrt(np.maximum(squares @ third, 0.0))
     return found
 

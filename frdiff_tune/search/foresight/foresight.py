@@ -1,12 +1,12 @@
 """What is foreseen of one space's policies, kept from proposal to proposal."""
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
 from frdiff_tune.search.distributions import values_of, vectors
-from frdiff_tune.search.foresight.errors_foreseen import ErrorSources
+from frdiff_tune.search.foresight.errors_foreseen import KEPT, ErrorSources
 from frdiff_tune.search.foresight.outline import Outline, outline_of
 from frdiff_tune.search.space_file import CAPTURE, Params
 
@@ -28,6 +28,7 @@ class Foresight:
         self.space = space
         self.errors = ErrorSources(space)
         self._outlines: dict[str, Outline] = {}
+        self._same = lru_cache(maxsize=KEPT)(lambda outline: outline)  # equal outlines are one object, which compares at once
 
     @cached_property
     def listed(self) -> Mapping[Outline, Params] | None:
@@ -49,5 +50,9 @@ class Foresight:
             params: Parameters that write it.
         """
         if digest not in self._outlines:
-            self._outlines[digest] = outline_of(self.space, params)
+            self._outlines[digest] = self.of(params)
         return self._outlines[digest]
+
+    def of(self, params: Params) -> Outline:
+        """Returns the outline of the policy that parameters decode to."""
+        return self._same(outline_of(self.space, params))

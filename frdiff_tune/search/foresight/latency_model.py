@@ -51,16 +51,11 @@ class LatencyModel:
         self.b: Array = np.linalg.lstsq(left, right, rcond=None)[0]
         self.covariance: Array = np.linalg.inv(left.T @ left)
 
-    def __call__(self, outlines: Sequence[Outline]) -> Array:
-        """Returns latency over the reference's, with shape (n,)."""
-        found: Array = np.maximum(np.array([self._row(each) for each in outlines]) @ self.b, 1e-3)
-        return found
-
-    def deviation(self, outlines: Sequence[Outline]) -> Array:
-        """Returns the standard deviation of what is foreseen, with shape (n,): how far b is not known yet."""
+    def __call__(self, outlines: Sequence[Outline]) -> tuple[Array, Array]:
+        """Returns latency over the reference's, and its standard deviation, by how far b is known; both with shape (n,)."""
         rows = np.array([self._row(each) for each in outlines])
-        found: Array = np.sqrt(np.maximum(((rows @ self.covariance) * rows).sum(1), 0.0))
-        return found
+        unsure = np.sqrt(np.maximum(((rows @ self.covariance) * rows).sum(1), 0.0))
+        return np.maximum(rows @ self.b, 1e-3), unsure
 
     def _row(self, outline: Outline) -> tuple[float, ...]:
         return _row(outline, tuple(self.groups), tuple(self.solvers), self.T)

@@ -1,6 +1,6 @@
 """Outlines: what a policy does, without its tables; a hundred times faster made than the policy itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from frdiff_tune.runtime.variable import Variable
@@ -42,6 +42,14 @@ class Outline:
     shares: tuple[float, ...] = ()
     features: str = HOLD
     every: tuple[int, ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        what = self.scheduler, self.keyframes, self.mixing, self.groups, self.variable, self.strength, self.shares, self.every
+        object.__setattr__(self, "_hash", hash(what))
+
+    def __hash__(self) -> int:  # a proposal looks thousands of times into tables of outlines, whose tuples are long
+        return self._hash
 
     @property
     def T(self) -> int:

@@ -35,16 +35,16 @@ PRIORS = {
     "solver": (0.3, -2.24, 3.18),
 }
 """Kind of error -> its usual size, and a and p; distances are LPIPS. ``benchmarks.priors`` fits them to recorded tables."""
-LOOSE = (0.5, 0.5)
+LOOSE = (0.7, 0.6)
 """Standard deviations of a and p."""
-OWN = (0.25, 0.25)
+OWN = (0.35, 0.3)
 """As much of them is a kind's own; the rest jumps and groups share, as a distance does not know where an error comes from."""
 ALIKE = ("jump early", "jump middle", "jump late", "group")
 MOST, LEAST = 0.5, 1e-5
 """LPIPS of pictures that have nothing to do with each other, and numerical noise."""
 SPREAD = 0.2
 """Standard deviation of what the sum of errors leaves over, in decades."""
-WIDTHS, HEIGHTS, NOISES = (0.7, 1.0, 1.5), (0.2, 0.4), (0.05, 0.1)
+WIDTHS, HEIGHTS, NOISES = (1.0, 1.5), (0.2, 0.4), (0.05, 0.1)
 
 
 class QualityModel:
@@ -64,7 +64,7 @@ class QualityModel:
         self.whiten = np.linalg.inv(np.linalg.cholesky(self.covariance))
         self.theta: Array = self.prior
         self._known, self._weights, self._factor = np.zeros((0, 0)), np.zeros(0), None
-        self.width, self.height = WIDTHS[1], HEIGHTS[1]
+        self.width, self.height = WIDTHS[0], HEIGHTS[0]
         if measured:
             y = np.array(losses)
             sources = self._sources(measured)
@@ -78,8 +78,9 @@ class QualityModel:
         unsure = ((slopes @ self.covariance) * slopes).sum(1)
         if self._factor is None:
             return mean, np.sqrt(SPREAD**2 + unsure)
-        across = self._kernel(np.array([each.traits for each in policies]), self._known, self.width, self.height)
-        inside = solve_triangular(self._factor[0], across.T, lower=True)
+        apart = _apart(np.array([each.traits for each in policies]), self._known)
+        across = self.height**2 * np.exp(-apart / 2 / self.width**2)
+        inside = solve_triangular(self._factor[0], across.T, lower=True, check_finite=False)
         rest = np.maximum(self.height**2 - (inside**2).sum(0), 1e-4)
         return mean + across @ self._weights, np.sqrt(rest + unsure)
 
@@ -110,27 +111,30 @@ class QualityModel:
         def slopes(theta: Array) -> Array:
             return np.concatenate([self._slopes(theta, sources) / SPREAD, self.whiten])
 
-        found: Array = least_squares(residuals, self.prior, slopes, method="lm", max_nfev=100).x
+        found: Array = least_squares(residuals, self.prior, slopes, method="lm", ftol=1e-4, xtol=1e-4, max_nfev=100).x
         there = slopes(found)
         self.covariance = np.linalg.inv(there.T @ there).astype(np.float64)
         return found
 
     def _fit_rest(self, traits: Array, rest: Array) -> None:
         """Fits the process to what is left over: the likeliest width, height and noise of the grid."""
-        likeliest = -np.inf
-        for width, height, noise in product(WIDTHS, HEIGHTS, NOISES):
-            kernel = self._kernel(traits, traits, width, height)
-            factor = cho_factor(kernel + noise**2 * np.eye(len(rest)), lower=True)
-            weights = cho_solve(factor, rest)
-            likelihood = -rest @ weights / 2 - np.log(np.diag(factor[0])).sum()
-            if likelihood > likeliest:
-                likeliest, self._factor, self._weights, self.width, self.height = likelihood, factor, weights, width, height
+        likeliest, apart = -np.inf, _apart(traits, traits)
+        for width in WIDTHS:
+            alike = np.exp(-apart / 2 / width**2)
+            for height, noise in product(HEIGHTS, NOISES):
+                factor = cho_factor(height**2 * alike + noise**2 * np.eye(len(rest)), lower=True, check_finite=False)
+                weights = cho_solve(factor, rest, check_finite=False)
+                likelihood = -rest @ weights / 2 - np.log(np.diag(factor[0])).sum()
+                if likelihood > likeliest:
+                    likeliest, self._factor, self._weights, self.width, self.height = likelihood, factor, weights, width, height
         self._known = traits
 
-    def _kernel(self, one: Array, other: Array, width: float, height: float) -> Array:
-        square = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
-        found: Array = height**2 * np.exp(-np.maximum(square, 0.0) / 2 / width**2)
-        return found
+
+def _apart(one: Array, other: Array) -> Array:
+    """Returns squared distances of traits, with shape (n, m)."""
+    square = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
+    found: Array = np.maximum(square, 0.0)
+    return found
 
 
 def kind(name: str) -> str:

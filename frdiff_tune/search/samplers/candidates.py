@@ -53,7 +53,8 @@ class Candidates:
                 yield self.neighbours(parents)
 
     def _anywhere(self) -> dict[str, Any]:
-        return {name: self._drawn(each) for name, each in self.space.distributions.items()}
+        places = self.rng.random(len(self.space.distributions)).tolist()
+        return {name: _at(each, place) for (name, each), place in zip(self.space.distributions.items(), places, strict=True)}
 
     def _found(self, beginning: Params) -> dict[str, Any]:
         """Returns parameters with a keyframe set of least foreseen error, of any size."""
@@ -75,15 +76,17 @@ class Candidates:
     def _of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
         return things[int(self.rng.integers(len(things)))]
 
-    def _drawn(self, distribution: BaseDistribution) -> Any:  # noqa: ANN401
-        if isinstance(distribution, CategoricalDistribution):
-            return self._of(distribution.choices)
-        assert isinstance(distribution, (IntDistribution, FloatDistribution))
-        low, high, step = distribution.low, distribution.high, distribution.step
-        if distribution.log:
-            value = float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
-            return min(round(value), high) if isinstance(distribution, IntDistribution) else min(value, high)
-        if step is None:
-            return float(self.rng.uniform(low, high))
-        value = low + step * int(self.rng.integers(round((high - low) / step) + 1))
-        return value if isinstance(distribution, IntDistribution) else round(value, 9)
+
+def _at(distribution: BaseDistribution, place: float) -> Any:  # noqa: ANN401
+    """Returns the value of a parameter at a place of its range, from 0 up to and without 1, where draws are even."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(place * len(distribution.choices))]
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if distribution.log:
+        value = low * (high / low) ** place
+        return min(round(value), high) if isinstance(distribution, IntDistribution) else min(value, high)
+    if step is None:
+        return low + place * (high - low)
+    value = low + step * int(place * (round((high - low) / step) + 1))
+    return value if isinstance(distribution, IntDistribution) else round(value, 9)

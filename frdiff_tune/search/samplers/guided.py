@@ -1,7 +1,8 @@
 """Guided search: the policy whose expected gain is greatest, by what recorded runs and the trials so far foretell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import ThreadpoolController
 
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search.aim import Aim
@@ -20,7 +22,6 @@ from frdiff_tune.search.foresight import (
     expected_gain,
     gain_in_loss,
     gain_in_time,
-    outline_of,
 )
 from frdiff_tune.search.outcome import POLISHED_FROM, SO_FAR, what
 from frdiff_tune.search.samplers._base import Proposal
@@ -90,19 +91,23 @@ class GuidedSampler(BaseSampler):
             return {}
         trials = study.get_trials(deepcopy=False)
         reference = study.user_attrs["frdiff:reference_latency"]["median_ms"]
-        seen = [each for other in trials if (each := self._seen(other, reference)) is not None]
+        ended = [(other, self._known(other)) for other in trials if "digest" in other.user_attrs]
+        seen = [each for other, own in ended if (each := self._seen(other, own, reference)) is not None]
         pending = [self._what(other.params) for other in trials if _is_asked(other, search_space)]
-        known = {self._known(other) for other in trials if "digest" in other.user_attrs} | set(pending)
-        return self._best(_Foretold(self, seen, pending, self.aim.slowest(reference)), trials, known)
+        with _blas().limit(limits=1, user_api="blas"):  # the matrices are small: threads would wait for each other
+            return self._best(_Foretold(self, seen, pending, self.aim.slowest(reference)), ended, pending)
 
-    def _best(self, foretold: "_Foretold", trials: Sequence[FrozenTrial], known: set[What]) -> dict[str, Any]:
+    def _best(
+        self, foretold: "_Foretold", ended: Sequence[tuple[FrozenTrial, What]], pending: Sequence[What]
+    ) -> dict[str, Any]:
         """Returns the parameters of the best candidate that is new."""
-        listed = self.space.foresight.listed
+        listed, known = self.space.foresight.listed, {own for _, own in ended} | set(pending)
+        trials = [other for other, _ in ended]
         if listed is not None:
             every = {(outline, capture): params for outline, params in listed.items() for capture in self.space.captures}
             return self._params(_ranked(foretold, every, known), trials)
         front = set(foretold.front)
-        parents = [other.params for other in trials if other.state == TrialState.COMPLETE and self._known(other) in front]
+        parents = [other.params for other, own in ended if other.state == TrialState.COMPLETE and own in front]
         found = {self._what(params): params for params in self.candidates(parents)}
         ranked = _ranked(foretold, found, known)
         around = self.candidates.near([found[each] for each in list(ranked)[:BEST]], AROUND)
@@ -111,29 +116,29 @@ class GuidedSampler(BaseSampler):
 
     def _params(self, ranked: Mapping[What, Params], trials: Sequence[FrozenTrial]) -> dict[str, Any]:
         """Returns all parameters of the first that no trial has tried; nothing where there is none."""
-        tried = {what(trial) for trial in trials if "digest" in trial.user_attrs}
+        tried = {what(trial) for trial in trials}
         for (_, capture), params in ranked.items():
             if (self.space.decode(params).digest, capture) not in tried:  # a policy may have more than one outline
                 return {name: capture if name == CAPTURE else params[name] for name in self.space.distributions}
         return {}
 
     def _what(self, params: Params) -> What:
-        return outline_of(self.space, params), self.space.capture(params)
+        return self.space.foresight.of(params), self.space.capture(params)
 
     def _known(self, trial: FrozenTrial) -> What:
         outline = self.space.foresight.outline(trial.user_attrs["digest"], trial.params)
         return outline, trial.user_attrs.get("capture", "eager")
 
-    def _seen(self, trial: FrozenTrial, reference: float) -> _Seen | None:
-        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or {"duplicate_of", POLISHED_FROM} & {*trial.user_attrs}:
+    def _seen(self, trial: FrozenTrial, own: What, reference: float) -> _Seen | None:
+        kept, whole = trial.user_attrs, trial.state == TrialState.COMPLETE
+        if not (whole or trial.state == TrialState.PRUNED) or "duplicate_of" in kept or POLISHED_FROM in kept:
             return None  # what is polished competes with what will be polished
-        whole = trial.state == TrialState.COMPLETE
         names = "latency_ms", self.aim.quality
-        figures = {name: trial.user_attrs[name][0] for name in names} if whole else trial.user_attrs.get(SO_FAR)
+        figures = {name: kept[name][0] for name in names} if whole else kept.get(SO_FAR)
         if figures is None:
             return None
         within = whole and all(excess <= 0 for excess in trial.constraints.values())
-        return _Seen(self._known(trial), self.aim.loss(figures), figures["latency_ms"] / reference, within)
+        return _Seen(own, self.aim.loss(figures), figures["latency_ms"] / reference, within)
 
     def losses_elsewhere(self, here: set[Outline]) -> list[tuple[Outline, float]]:
         """Returns what is known from another machine of policies that are not measured here."""
@@ -179,8 +184,9 @@ class _Foretold:
             for capture, own in by_launch.items()
         }
         within = [each for each in seen if each.within]
-        self.points = [(each.loss, ratio) for each, ratio in zip(within, self._latency([e.what for e in within])[0], strict=True)]
-        self.front = _front([replace(each, ratio=ratio) for each, (_, ratio) in zip(within, self.points, strict=True)])
+        times = self._latency([each.what for each in within])[0].tolist()
+        self.points = [(each.loss, ratio) for each, ratio in zip(within, times, strict=True)]
+        self.front = _front([each.what for each in within], self.points)
         if pending:
             mean, _ = self.quality([errors(outline) for outline, _ in pending])
             self.points += zip(mean.tolist(), self._latency(pending)[0].tolist(), strict=True)
@@ -211,9 +217,14 @@ class _Foretold:
         for capture, model in self.latency.items():
             at = [i for i, (_, own) in enumerate(some) if own == capture]
             if at:
-                found[at] = model([some[i][0] for i in at])
-                unsure[at] = model.deviation([some[i][0] for i in at])
+                found[at], unsure[at] = model([some[i][0] for i in at])
         return found, unsure
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Returns what limits threads; to find the libraries takes longer than to limit them."""
+    return ThreadpoolController()
 
 
 def _ranked(foretold: _Foretold, candidates: Mapping[What, Params], known: set[What]) -> dict[What, Params]:
@@ -233,13 +244,14 @@ def _nearest(seen: Sequence[_Seen]) -> Sequence[_Seen]:
     return [each for _, each in sorted(above, key=lambda pair: pair[0])[:LEARNT]]
 
 
-def _front(seen: Sequence[_Seen]) -> list[What]:
+def _front(some: Sequence[What], points: Sequence[tuple[float, float]]) -> list[What]:
+    """Returns what lies on the front, given loss and latency of each."""
     found: list[What] = []
     best = float("inf")
-    for each in sorted(seen, key=lambda each: (each.ratio, each.loss)):
-        if each.loss < best:
-            best = each.loss
-            found.append(each.what)
+    for each, (loss, _) in sorted(zip(some, points, strict=True), key=lambda pair: pair[1][::-1]):
+        if loss < best:
+            best = loss
+            found.append(each)
     return found
 
 

@@ -1,6 +1,8 @@
 """Moves of local search on keyframe sets: what a neighbour of a good set is."""
 
+from bisect import bisect
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -19,7 +21,7 @@ def moved(keyframes: Sequence[int], T: int, rng: np.random.Generator) -> list[in
     """
     found = list(keyframes)
     while True:
-        move: Move = MOVES[rng.choice(len(MOVES), p=CHANCES)]
+        move: Move = MOVES[bisect(EDGES, rng.random())]
         found = move(found, T, rng)
         if rng.random() < 0.5:
             return found
@@ -44,7 +46,7 @@ def slide(keyframes: list[int], T: int, rng: np.random.Generator) -> list[int]:
         return keyframes
     i = int(rng.integers(1, len(keyframes)))
     low, high = keyframes[i - 1] + 1, (keyframes[i + 1] if i + 1 < len(keyframes) else T) - 1
-    to = int(rng.integers(low, high + 1)) if rng.random() < 1 / 3 else keyframes[i] + int(rng.choice((-1, 1)))
+    to = int(rng.integers(low, high + 1)) if rng.random() < 1 / 3 else keyframes[i] + _either(rng)
     return [*keyframes[:i], min(max(to, low), high), *keyframes[i + 1 :]]
 
 
@@ -59,7 +61,7 @@ def drop(keyframes: list[int], T: int, rng: np.random.Generator) -> list[int]:
 def add(keyframes: list[int], T: int, rng: np.random.Generator) -> list[int]:
     """Puts one keyframe in."""
     free = sorted(set(range(T)) - set(keyframes))
-    return sorted([*keyframes, int(rng.choice(free))]) if free else keyframes
+    return sorted([*keyframes, free[int(rng.integers(len(free)))]]) if free else keyframes
 
 
 def relocate(keyframes: list[int], T: int, rng: np.random.Generator) -> list[int]:
@@ -71,10 +73,17 @@ def shift(keyframes: list[int], T: int, rng: np.random.Generator) -> list[int]:
     """Moves one keyframe and all that follow by one step; what leaves the run is gone."""
     if len(keyframes) < 2:
         return keyframes
-    i, by = int(rng.integers(1, len(keyframes))), int(rng.choice((-1, 1)))
+    i, by = int(rng.integers(1, len(keyframes))), _either(rng)
     tail = [t + by for t in keyframes[i:]]
     return keyframes[:i] + [t for t in tail if keyframes[i - 1] < t < T]
 
 
+def _either(rng: np.random.Generator) -> int:
+    """Returns one step back or one ahead."""
+    return 2 * int(rng.integers(2)) - 1
+
+
 MOVES: tuple[Move, ...] = (slide, drop, relocate, add, shift)
 CHANCES = (0.4, 0.2, 0.2, 0.1, 0.1)
+EDGES = tuple(accumulate(CHANCES[:-1]))
+"""Draws from 0 to 1 are those of a move up to its edge; the last move has the rest."""
