@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -191,9 +191,7 @@ class Run:
         everything = self.optuna_study.get_trials(deepcopy=False)
         tried = sum(_counts(trial) for trial in everything)
         if not any(trial.state == TrialState.WAITING for trial in everything):
-            started = {trial.user_attrs.get("starting") for trial in everything}
-            due = points[: 1 + tried // SELDOM] if self._seldom else points
-            point = next((i for i in range(len(due)) if i not in started), None)
+            point = self._due(points, tried, everything)
             given = {} if point is None else {"family": points[point].family, "starting": point}
             params = {} if point is None else dict(points[point].params)
             self.optuna_study.enqueue_trial(params, {**given, storage.WORKER: self.worker})
@@ -202,6 +200,19 @@ class Run:
         trial = self.optuna_study.ask(self.space.distributions)
         trial.set_user_attr(storage.WORKER, self.worker)
         return trial
+
+    def _due(self, points: tuple[StartingPoint, ...], tried: int, trials: Sequence[optuna.trial.FrozenTrial]) -> int | None:
+        """Returns which starting point comes next, if one does; where they come seldom, one that the sampler has not tried."""
+        started = {trial.user_attrs.get("starting") for trial in trials}
+        able = [i for i in range(len(points)) if i not in started]
+        if not self._seldom:
+            return next(iter(able), None)
+        known = {what(trial) for trial in trials if "digest" in trial.user_attrs}
+        due = (i for i in able if i <= tried // SELDOM)
+        return next((i for i in due if self._what(points[i]) not in known), None)
+
+    def _what(self, point: StartingPoint) -> tuple[str, Capture]:
+        return self.space.decode(point.params).digest, self.space.capture(point.params)
 
     def _proposal(self, tried: int, running: bool) -> Proposal:
         search = self.study.file.search

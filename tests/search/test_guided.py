@@ -58,7 +58,7 @@ def test_a_stopped_trial_teaches_and_is_shown_nowhere(tmp_path: Path, pipe: Any)
         assert (SO_FAR in trial.user_attrs) == (trial.number in stopped)
         assert ("lpips" in trial.user_attrs) == (trial.number not in stopped)
     sampler = GuidedSampler(Proposal(Space(study.space, pipe, 50), 0, 40), _aim(study))
-    learnt = [each for trial in kept.trials if (each := sampler._seen(trial, 105.0)) is not None]
+    learnt = [each for trial in kept.trials if (each := sampler._seen(trial, sampler._known(trial), 105.0)) is not None]
     assert len(learnt) == len(kept.trials) and sum(not each.within for each in learnt) == len(stopped)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from frdiff_tune.policy.canonical import JUMP_BELOW
 from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.grouping import without_nesting
@@ -83,8 +84,8 @@ def outline_of(space: "Space", params: Params) -> Outline:
     """
     keyframes, T = space.keyframes(params)
     known = set(keyframes)
-    lam = space.mixing.decode(params)(T)
-    mixing = tuple(1.0 if t in known else float(value) for t, value in enumerate(lam))
+    lam = [float(value) if value >= JUMP_BELOW else 0.0 for value in space.mixing.decode(params)(T)]
+    mixing = tuple(1.0 if t in known else value for t, value in enumerate(lam))
     reuses = any(mixing[t] > 0 for t in range(T) if t not in known)
     groups = tuple(without_nesting(space.groups, (g for g in space.groups if params[f"group.{g}"]))) if reuses else ()
     scheduler, steps = params["scheduler"], params["num_inference_steps"]
