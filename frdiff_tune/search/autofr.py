@@ -14,6 +14,7 @@ References:
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,11 @@ SEEN = 2
 """Cases that a pass draws."""
 PRICES = (0.003, 0.03)
 """What a computed share of the run costs, in units of the relative error: the gates of each are a set of their own."""
-OPEN = 0.7
-"""Where gates begin: all open, near enough to closing."""
+OPEN = (0.55, 0.95)
+"""Where gates begin: all open, near enough to closing. Apart, as a price that counts for more than errors moves all of them by
+the same steps: gates that began alike would close in one pass, all of the run and then nothing of it. The multiples of the
+golden ratio put gates that close together far from each other in the run, and favour neither its beginning nor its end."""
+GOLDEN = (sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ def learn_keyframes(
         return run(rule, **call, **call_arguments(cases), num_inference_steps=steps)  # generators are used up by a run
 
     wanted = drawn(lambda moment, compute: compute().detach()).detach()
-    gates = torch.full((T,), OPEN, requires_grad=True)
+    gates = torch.tensor(_ajar(T), requires_grad=True)
     adam = torch.optim.Adam([gates], lr=rate)
     while True:
         adam.zero_grad()
@@ -140,8 +144,14 @@ def learnt_gates(
         runs = (learn_keyframes(pipe, cases[:SEEN], call, steps=steps, T=T, price=price) for price in PRICES)
         return tuple(next(islice(run, PASSES - 1, None)) for run in runs)
 
-    own = [RATE, PASSES, PRICES, [case.digest for case in cases[:SEEN]]]
+    own = [RATE, PASSES, PRICES, OPEN, [case.digest for case in cases[:SEEN]]]
     return stored(folder, digest_of(["gates", setting_of(pipe, steps, call), own]), learn, "gates")
+
+
+def _ajar(T: int) -> list[float]:
+    """Returns where gates begin, one per step."""
+    low, high = OPEN
+    return [low + (high - low) * (t * GOLDEN % 1) for t in range(T)]
 
 
 def _gated(gates: "Tensor") -> Rule:

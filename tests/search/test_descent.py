@@ -127,6 +127,8 @@ def test_dear_steps_are_closed_and_cheap_ones_stay_open(subject: Any) -> None:
     assert free[0].error == pytest.approx(0.0, abs=1e-9) and free[0].computed == STEPS, "they begin open"
     assert dear[-1].computed == 1 and dear[-1].keyframes == (0,)
     assert len(free[-1].keyframes) > 1
+    sizes = [each.computed for each in dear]
+    assert sizes == sorted(sizes, reverse=True) and len({*sizes} - {1, STEPS}) >= 3, "one after the other, however dear"
     assert dear[0].nearest(3)[0] == 0 and len(dear[0].nearest(3)) == 3
 
 
