@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -211,18 +212,27 @@ def timesteps_of(scheduler: Any, steps: int) -> Sequence[float]:  # noqa: ANN401
 
 @functools.lru_cache(maxsize=1024)
 def _walked(cls: Any, config: str, steps: int) -> tuple[float, ...]:  # noqa: ANN401
-    return tuple(walk(_walker(cls, config), steps))
+    return tuple(walk(_WALKERS.of(cls, config), steps))
 
 
 def walker_of(scheduler: Any) -> Any:  # noqa: ANN401
-    """Returns the one solver of a scheduler's kind that everybody shares who only asks which timesteps it walks.
+    """Returns the one solver of a scheduler's kind that all of a thread share who only ask which timesteps it walks.
 
     Building a solver takes far longer than setting its steps. Set them before every use, and never put it into a pipeline.
     """
     cls: Any = type(scheduler)
-    return _walker(cls, json.dumps(scheduler_info(scheduler).config))
+    return _WALKERS.of(cls, json.dumps(scheduler_info(scheduler).config))
 
 
-@functools.lru_cache(maxsize=128)
 def _walker(cls: Any, config: str) -> Any:  # noqa: ANN401
     return _built(cls, json.loads(config))
+
+
+class _Walkers(threading.local):
+    """The solvers of one thread: between setting one's steps and reading its timesteps another thread would set others."""
+
+    def __init__(self) -> None:
+        self.of = functools.lru_cache(maxsize=128)(_walker)
+
+
+_WALKERS = _Walkers()

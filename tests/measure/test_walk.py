@@ -1,12 +1,13 @@
 """The walk: its arithmetic against what each pipeline really walks, on every row that shortens it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure import Case, Walk
-from frdiff_tune.runtime.solver import make_scheduler, timesteps_of
+from frdiff_tune.runtime.solver import make_scheduler, timesteps_of, walk, walker_of
 from tests.pipelines import ROWS, Row
 from tests.runtime.rendering import snapshot
 from tests.tiny import tiny_dit, tiny_sd
@@ -84,3 +85,12 @@ def test_cases_of_two_lengths_are_told_both() -> None:
     same.check(4)
     with pytest.raises(MeasureError, match=r"strength = 0.7 walks 7 and one with strength = 0.65 walks 6. .* two studies"):
         same.check(10)
+
+
+def test_threads_do_not_read_each_other_s_timesteps() -> None:
+    scheduler = tiny_sd("epsilon").scheduler
+    own = walker_of(scheduler)
+    walk(own, 5)
+    with ThreadPoolExecutor(1) as other:
+        assert len(other.submit(lambda: walk(walker_of(scheduler), 20)).result()) == 20
+    assert len(own.timesteps) == 5 and walker_of(scheduler) is own, "a thread builds it once"
