@@ -13,8 +13,9 @@ Nothing is timed: seconds are what the recorded measurements took.
 """
 
 import argparse
+import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,26 @@ def _curve(traces: Sequence[Trace]) -> list[list[float]]:
     return [[round(float(each), 4) for each in quartiles] for quartiles in np.quantile(padded, (0.25, 0.5, 0.75), axis=0).T]
 
 
+def earlier(head: Mapping[str, Any], file: Path) -> list[dict[str, Any]]:
+    """Returns the rows of an earlier run on the same table; none where there was no run, or the table was another one.
+
+    Arguments:
+        head: What the result begins with.
+        file: Where the earlier one is.
+    """
+    if not file.is_file():
+        return []
+    result = json.loads(file.read_text())
+    same = all(result.get(key) == head[key] for key in ("policies", "volume", "seconds_of_all"))
+    return list(result["rows"]) if same else []
+
+
+def merged(rows: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the rows, and those of an earlier run whose search is not among them, in the order of ``METHODS``."""
+    known = {row["search"]: row for row in [*before, *rows]}
+    return [known[name] for name in METHODS if name in known]
+
+
 def main() -> None:
     """Searches the tables that the command line names; writes JSON, a figure and a table each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,7 +124,8 @@ def main() -> None:
             "volume": round(ground_of(name).volume, 4),
             "seconds_of_all": round(_all_seconds(ground_of(name)), 1),
         }
-        result = {**head, "rows": list(measure(name, given.methods, given.seeds, given.jobs))}
+        rows = list(measure(name, given.methods, given.seeds, given.jobs))
+        result = {**head, "rows": merged(rows, earlier(head, given.output / f"search-{name}.json"))}
         path = save(result, f"search-{name}", given.output)
         figure(result, path.with_suffix(".png"))
         tables.append(markdown(result))

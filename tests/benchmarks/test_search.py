@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks.ground import Ground, RememberingSpace, Trace
-from benchmarks.search import _costs, _curve
+from benchmarks.record import save
+from benchmarks.search import _costs, _curve, earlier, merged
 from benchmarks.search_figure import figure, markdown
 from benchmarks.searches import METHODS
 from frdiff_tune.search import Table
@@ -81,3 +82,14 @@ def test_a_search_that_never_gets_there_counts_as_the_whole_table(tmp_path: Path
 def test_a_table_takes_the_digests_of_here(ground: Ground) -> None:
     foreign = replace(ground.table, rows=tuple(replace(row, digest="x" + row.digest[1:]) for row in ground.table.rows))
     assert foreign.on(ground.space) == ground.table
+
+
+def test_other_searches_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
+    head = {"policies": 100, "volume": 1.5, "seconds_of_all": 900.0}
+    before = [{"search": "ours", "seeds": 20}, {"search": "TPE", "seeds": 20}, {"search": "no longer there", "seeds": 20}]
+    file = save({**head, "rows": before}, "search-demo", tmp_path)
+    assert earlier(head, file) == before
+    assert earlier({**head, "volume": 1.6}, file) == [], "of another table nothing is kept"
+    assert earlier(head, tmp_path / "none.json") == []
+    rows = [{"search": "random", "seeds": 2}, {"search": "TPE", "seeds": 2}]
+    assert [(row["search"], row["seeds"]) for row in merged(rows, before)] == [("ours", 20), ("TPE", 2), ("random", 2)]
