@@ -23,6 +23,9 @@ POLICY = "policy"
 SO_FAR = "so_far"
 """What was measured of a trial that was stopped early; samplers learn from it, nothing shows it."""
 
+FORESEEN = "foreseen"
+"""What was foreseen of a trial that never started, and the number of who beats it: nothing was measured, nothing shows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndedTrial:
@@ -151,6 +154,11 @@ class TrialStopped(EndedTrial):
     @classmethod
     def _more(cls, kept: Mapping[str, Any]) -> dict[str, Any]:
         return {name: kept[name] for name in ("beaten_by", "count", "of")}
+
+
+def stopped(trial: FrozenTrial) -> bool:
+    """Whether a trial was stopped before all was measured; one that never started was not."""
+    return trial.state == TrialState.PRUNED and FORESEEN not in trial.user_attrs
 
 
 def infeasible(trial: FrozenTrial) -> bool:

@@ -10,7 +10,7 @@ from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.search import storage
 from frdiff_tune.search.ledger import Ledger
 from frdiff_tune.search.objective import OBJECTIVES, non_dominated
-from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped, distinct, infeasible
+from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped, distinct, infeasible, stopped
 from frdiff_tune.search.study import Study
 from frdiff_tune.search.volume import hypervolume
 
@@ -86,12 +86,12 @@ def front(study: Study) -> Front:
         raise StudyError(
             f"`{study.path}` must have a finished trial but has none. Run `frdiff-tune tune {study.path}` first."
         )
-    stopped = found.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+    beaten = [trial for trial in found.get_trials(deepcopy=False, states=(TrialState.PRUNED,)) if stopped(trial)]
     failed = [trial for trial in found.get_trials(deepcopy=False, states=(TrialState.FAIL,)) if infeasible(trial)]
     return Front(
         objectives=study.file.search.objectives,
         failures=tuple(TrialFailure.read(trial) for trial in distinct(failed)),
-        stopped=tuple(TrialStopped.read(trial) for trial in distinct(stopped)),
+        stopped=tuple(TrialStopped.read(trial) for trial in distinct(beaten)),
         points=tuple(_point(study, outcome, ledger, outcome.number in best) for outcome in outcomes),
         reference=Latency.model_validate({**reference, "samples_ms": tuple(reference["samples_ms"] or ()) or None}),
     )

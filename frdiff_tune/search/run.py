@@ -28,9 +28,11 @@ from frdiff_tune.search.outcome import (
     distinct,
     failure_attributes,
     infeasible,
+    stopped,
     what,
 )
 from frdiff_tune.search.pareto import front
+from frdiff_tune.search.prospect import SKIPS, foreseen_beaten, prospect_of
 from frdiff_tune.search.racing import Member, Race
 from frdiff_tune.search.rivals import members, races
 from frdiff_tune.search.samplers import EXHAUSTED, FORESEEING, SAMPLERS, Proposal
@@ -165,11 +167,11 @@ class Run:
         """Returns the finished trials without repeats, those that failed for good or were stopped among them."""
         ended = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
         counted = [trial for trial in ended if POLISHED_FROM not in trial.user_attrs]
-        return distinct([trial for trial in counted if trial.state != TrialState.FAIL or infeasible(trial)])
+        return distinct([each for each in counted if each.state == TrialState.COMPLETE or stopped(each) or infeasible(each)])
 
     def _trial(self, points: tuple[StartingPoint, ...]) -> Ended:
         """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
-        trial = self._ask(points)
+        trial = self._started(points)
         try:
             self._measure(trial, self._policy(trial), self.space.capture(trial.params))
         except UpdateFinishedTrialError:
@@ -185,6 +187,20 @@ class Run:
         if frozen.state == TrialState.PRUNED:
             return TrialStopped.read(frozen)
         return TrialFailure.read(frozen) if infeasible(frozen) else TrialOutcome.read(frozen)
+
+    def _started(self, points: tuple[StartingPoint, ...]) -> Trial:
+        """Returns the next trial that starts: those do not of which it is foreseen that the front beats them."""
+        prospect = prospect_of(self.study, self.space, self.optuna_study, self.reference_ms)
+        trial = self._ask(points)
+        for _ in range(SKIPS):
+            frozen = self.optuna_study.get_trials(deepcopy=False)[trial.number]
+            beaten = None if prospect is None else foreseen_beaten(prospect, frozen)
+            if beaten is None:
+                break
+            self._keep(trial, beaten)
+            self.optuna_study.tell(trial, state=TrialState.PRUNED)
+            trial = self._ask(points)
+        return trial
 
     def _ask(self, points: tuple[StartingPoint, ...]) -> Trial:
         """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""

@@ -33,7 +33,10 @@ def racing(folder: Path, race: float, limits: tuple[str, ...] = ()) -> Study:
     return replace(study, file=study.file.model_copy(update={"cases": cases}))
 
 
-def test_what_the_front_surely_beats_is_stopped_and_changes_no_front(tmp_path: Path, pipe: Any) -> None:
+def test_what_the_front_surely_beats_is_stopped_and_changes_no_front(
+    tmp_path: Path, pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frdiff_tune.search.run.prospect_of", lambda *_: None)  # so that both searches draw the same
     study = racing(tmp_path, 0.05)
     evaluator = Recorded(search_cases(study, pipe), size=8)
     events = [event for event in tune(study, pipe=pipe, evaluator=evaluator) if not isinstance(event, Preparing)]
