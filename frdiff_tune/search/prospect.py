@@ -17,7 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.search.aim import Aim
-from frdiff_tune.search.foresight import LatencyModel, QualityModel, outline_of
+from frdiff_tune.search.foresight import LatencyModel, QualityModel
 from frdiff_tune.search.outcome import FORESEEN, POLISHED_FROM, distinct, what
 from frdiff_tune.search.rivals import races
 from frdiff_tune.search.space_file import Params
@@ -72,9 +72,9 @@ class Prospect:
         Arguments:
             params: The candidate's.
         """
-        outline, model = outline_of(self.space, params), self.latency[self.space.capture(params)]
+        outline, model = self.space.foresight.of(params), self.latency[self.space.capture(params)]
         mean, deviation = (float(each[0]) for each in self.quality([self.space.foresight.errors(outline)]))
-        latency, unsure = float(model([outline])[0]), float(model.deviation([outline])[0])
+        latency, unsure = (float(each[0]) for each in model([outline]))
         closest, fastest = max(mean - CAUTION * deviation, self.aim.floor), latency - unsure
         best = next((number for number, loss, ratio in self.members if loss <= closest and ratio <= fastest), None)
         found = {"loss": mean, "loss_deviation": deviation, "latency": latency, "latency_deviation": unsure}

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import optuna
@@ -13,6 +13,7 @@ from frdiff_tune.measure import Failure, Interval, Measurement, Result, summaris
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import storage
+from frdiff_tune.search.agenda import Agenda
 from frdiff_tune.search.elsewhere import known_elsewhere, remember, remembered, same_pictures
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import (
@@ -35,10 +36,10 @@ from frdiff_tune.search.pareto import front
 from frdiff_tune.search.prospect import SKIPS, foreseen_beaten, prospect_of
 from frdiff_tune.search.racing import Member, Race
 from frdiff_tune.search.rivals import members, races
-from frdiff_tune.search.samplers import EXHAUSTED, FORESEEING, SAMPLERS, Proposal
+from frdiff_tune.search.samplers import EXHAUSTED, SAMPLERS, Proposal
 from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
-from frdiff_tune.search.starting import KNOWN_KINDS, SELDOM, SHARE, TURNS, StartingPoint, starting_points
+from frdiff_tune.search.starting import StartingPoint
 from frdiff_tune.search.study import Study
 from frdiff_tune.search.transfer import carried
 
@@ -86,14 +87,14 @@ class Run:
         """
         self._fix(count)
         storage.restore(self.optuna_study, self.worker)
-        points = self._points()
+        agenda = Agenda.of(self.study, self.space, self.optuna_study.user_attrs["frdiff:trials"])
         repeats = 0
         kept = self.optuna_study
         while len(self._finished()) < count and time.monotonic() < end and repeats < REPEATS * count:
             if EXHAUSTED in kept.user_attrs and not kept.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
                 return
             try:
-                outcome = self._trial(points)
+                outcome = self._trial(agenda)
             except UpdateFinishedTrialError:  # another run took it for one of a run that is gone, and queued it again
                 continue
             repeats = repeats + 1 if outcome.duplicate_of is not None else 0
@@ -133,24 +134,12 @@ class Run:
         self._fix(self.study.file.search.trials)
         storage.restore(self.optuna_study, self.worker)
         while self.optuna_study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            yield self._trial(())
+            yield self._trial(Agenda(self.space, ()))
 
     def _policy(self, trial: Trial) -> Policy:
         """Returns what a trial measures: what its parameters decode to, unless it was given a policy."""
         given = self.ledger.policy(trial.user_attrs[POLICY]) if POLICY in trial.user_attrs else None
         return self.space.decode(trial.params) if given is None else given
-
-    def _points(self) -> tuple[StartingPoint, ...]:
-        """Returns the trials that no sampler proposes: the study's, or known policies alone where errors are foreseen."""
-        search, count = self.study.file.search, self.optuna_study.user_attrs["frdiff:trials"]
-        kinds = search.starting_points if search.starting_points is not None else (KNOWN_KINDS if self._seldom else TURNS)
-        return starting_points(self.space, count, kinds, 1 / SELDOM if self._seldom else SHARE)
-
-    @property
-    def _seldom(self) -> bool:
-        """Whether starting points come between the sampler's own trials: it needs none of them to begin."""
-        search = self.study.file.search
-        return search.sampler in FORESEEING and search.starting_points is None
 
     def _fix(self, count: int) -> None:
         """Keeps what must not change when the study goes on: anchor, reference, and how many starting points it has."""
@@ -169,9 +158,9 @@ class Run:
         counted = [trial for trial in ended if POLISHED_FROM not in trial.user_attrs]
         return distinct([each for each in counted if each.state == TrialState.COMPLETE or stopped(each) or infeasible(each)])
 
-    def _trial(self, points: tuple[StartingPoint, ...]) -> Ended:
+    def _trial(self, agenda: Agenda) -> Ended:
         """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
-        trial = self._started(points)
+        trial = self._started(agenda)
         try:
             self._measure(trial, self._policy(trial), self.space.capture(trial.params))
         except UpdateFinishedTrialError:
@@ -188,10 +177,10 @@ class Run:
             return TrialStopped.read(frozen)
         return TrialFailure.read(frozen) if infeasible(frozen) else TrialOutcome.read(frozen)
 
-    def _started(self, points: tuple[StartingPoint, ...]) -> Trial:
+    def _started(self, agenda: Agenda) -> Trial:
         """Returns the next trial that starts: those do not of which it is foreseen that the front beats them."""
         prospect = prospect_of(self.study, self.space, self.optuna_study, self.reference_ms)
-        trial = self._ask(points)
+        trial = self._ask(agenda)
         for _ in range(SKIPS):
             frozen = self.optuna_study.get_trials(deepcopy=False)[trial.number]
             beaten = None if prospect is None else foreseen_beaten(prospect, frozen)
@@ -199,36 +188,23 @@ class Run:
                 break
             self._keep(trial, beaten)
             self.optuna_study.tell(trial, state=TrialState.PRUNED)
-            trial = self._ask(points)
+            trial = self._ask(agenda)
         return trial
 
-    def _ask(self, points: tuple[StartingPoint, ...]) -> Trial:
+    def _ask(self, agenda: Agenda) -> Trial:
         """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""
         everything = self.optuna_study.get_trials(deepcopy=False)
         tried = sum(_counts(trial) for trial in everything)
         if not any(trial.state == TrialState.WAITING for trial in everything):
-            point = self._due(points, tried, everything)
-            given = {} if point is None else {"family": points[point].family, "starting": point}
-            params = {} if point is None else dict(points[point].params)
+            point = agenda.due(tried, everything)
+            given = {} if point is None else {"family": agenda.points[point].family, "starting": point}
+            params = {} if point is None else dict(agenda.points[point].params)
             self.optuna_study.enqueue_trial(params, {**given, storage.WORKER: self.worker})
         running = any(trial.state == TrialState.RUNNING for trial in everything)
         self.optuna_study.sampler = SAMPLERS[self.study.file.search.sampler](self._proposal(tried, running))
         trial = self.optuna_study.ask(self.space.distributions)
         trial.set_user_attr(storage.WORKER, self.worker)
         return trial
-
-    def _due(self, points: tuple[StartingPoint, ...], tried: int, trials: Sequence[optuna.trial.FrozenTrial]) -> int | None:
-        """Returns which starting point comes next, if one does; where they come seldom, one that the sampler has not tried."""
-        started = {trial.user_attrs.get("starting") for trial in trials}
-        able = [i for i in range(len(points)) if i not in started]
-        if not self._seldom:
-            return next(iter(able), None)
-        known = {what(trial) for trial in trials if "digest" in trial.user_attrs}
-        due = (i for i in able if i <= tried // SELDOM)
-        return next((i for i in due if self._what(points[i]) not in known), None)
-
-    def _what(self, point: StartingPoint) -> tuple[str, Capture]:
-        return self.space.decode(point.params).digest, self.space.capture(point.params)
 
     def _proposal(self, tried: int, running: bool) -> Proposal:
         search = self.study.file.search

@@ -2,13 +2,12 @@
 
 from frdiff_tune.search.starting.own import ramp
 from frdiff_tune.search.starting.point import StartingPoint, base_point, own_scheduler
-from frdiff_tune.search.starting.points import AUTOFR, KINDS, KNOWN_KINDS, SELDOM, SHARE, TURNS, starting_points
+from frdiff_tune.search.starting.points import AUTOFR, KINDS, KNOWN_KINDS, SHARE, TURNS, starting_points
 
 __all__ = [
     "AUTOFR",
     "KINDS",
     "KNOWN_KINDS",
-    "SELDOM",
     "SHARE",
     "TURNS",
     "StartingPoint",

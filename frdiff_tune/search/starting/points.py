@@ -10,8 +10,6 @@ from frdiff_tune.search.starting.point import StartingPoint
 
 SHARE = 0.45
 """Of a study's trials at most so many are starting points."""
-SELDOM = 10
-"""Where the sampler finds by itself what our own starting points are, they are every tenth trial, the full run the first."""
 MOST = 40
 """Starting points of a study without a number of trials."""
 AUTOFR = "autofr"

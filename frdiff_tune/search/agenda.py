@@ -1,0 +1,63 @@
+"""The agenda of a study: its starting points, and when each of them comes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from optuna.trial import FrozenTrial
+
+from frdiff_tune.search.outcome import what
+from frdiff_tune.search.samplers import FORESEEING
+from frdiff_tune.search.space import Space
+from frdiff_tune.search.starting import KNOWN_KINDS, SHARE, TURNS, StartingPoint, starting_points
+from frdiff_tune.search.study import Study
+
+SELDOM = 10
+"""Beside a sampler that finds by itself what our own starting points are, known policies are every tenth trial, the full run
+the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """Starting points in their order.
+
+    Arguments:
+        space: Their space.
+        points: The points; their places in it are kept with the trials.
+        seldom: Whether they come between the sampler's own trials, not before them.
+    """
+
+    space: Space
+    points: tuple[StartingPoint, ...]
+    seldom: bool = False
+
+    @classmethod
+    def of(cls, study: Study, space: Space, count: int) -> Self:
+        """Returns the agenda of a study: the kinds that it names, else known policies alone where errors are foreseen.
+
+        Arguments:
+            study: The question.
+            space: Its space.
+            count: Trials that it will have.
+        """
+        kinds, foreseen = study.file.search.starting_points, study.file.search.sampler in FORESEEING
+        if kinds is None and foreseen:
+            return cls(space, starting_points(space, count, KNOWN_KINDS, 1 / SELDOM), seldom=True)
+        return cls(space, starting_points(space, count, TURNS if kinds is None else kinds, SHARE))
+
+    def due(self, tried: int, trials: Sequence[FrozenTrial]) -> int | None:
+        """Returns the place of the point that comes next, if one does; where they come seldom, one of what nobody has tried.
+
+        Arguments:
+            tried: Trials that took a place in the order of proposals.
+            trials: All of them.
+        """
+        started = {trial.user_attrs.get("starting") for trial in trials}
+        able = (i for i in range(len(self.points)) if i not in started)
+        if not self.seldom:
+            return next(able, None)
+        known = {what(trial) for trial in trials if "digest" in trial.user_attrs}
+        return next((i for i in able if i <= tried // SELDOM and self._what(self.points[i]) not in known), None)
+
+    def _what(self, point: StartingPoint) -> tuple[str, str]:
+        return self.space.decode(point.params).digest, self.space.capture(point.params)
