@@ -4,6 +4,7 @@ from frdiff_tune.measure.agreement import Agreement, agreements, holds
 from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of, image_names, shuffled
 from frdiff_tune.measure.case_file import load_cases
 from frdiff_tune.measure.cost_model import CostModel
+from frdiff_tune.measure.counters import COUNTERS, counters
 from frdiff_tune.measure.drawn import Drawn, check_black, draw
 from frdiff_tune.measure.evaluator import Evaluator
 from frdiff_tune.measure.failure import REASONS, Failure, Reason
@@ -30,6 +31,7 @@ from frdiff_tune.measure.verification import verification, verify
 from frdiff_tune.measure.walk import Walk
 
 __all__ = [
+    "COUNTERS",
     "IMAGES",
     "PAIRED",
     "REASONS",
@@ -66,6 +68,7 @@ __all__ = [
     "capture_of",
     "cases_digest",
     "check_black",
+    "counters",
     "differences",
     "digest_of",
     "draw",

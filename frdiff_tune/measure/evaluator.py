@@ -10,6 +10,7 @@ import torch
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, blocks, shuffled
+from frdiff_tune.measure.counters import Counter, counters
 from frdiff_tune.measure.drawn import Drawn, check_black, draw
 from frdiff_tune.measure.failure import Failure, tried
 from frdiff_tune.measure.hardware import pipe_device
@@ -48,10 +49,11 @@ class Evaluator:
         timed_calls: Timed calls per policy, over all blocks; at least one.
         metrics: Paired metrics that are measured.
         weights: Folder in which their weights are looked for first.
+        counted: Counters that are read beside the timed calls.
 
     Raises:
-        MeasureError: If there are no cases, a number is too small, a metric is unknown, or cases walk different
-            numbers of steps.
+        MeasureError: If there are no cases, a number is too small, a metric is unknown, the device lacks a counter, or
+            cases walk different numbers of steps.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Evaluator:
         timed_calls: int = 4,
         metrics: Sequence[str] = ("lpips",),
         weights: str | Path | None = None,
+        counted: Sequence[str] = (),
     ) -> None:
         numbers = {"steps": steps, "batch": batch, "quality_batch": quality_batch, "anchor_steps": anchor_steps}
         check_numbers(cases, numbers | {"timed_calls": timed_calls})
@@ -76,6 +79,7 @@ class Evaluator:
         self.call = checked_call(call or {})
         self.blocks = blocks(self.cases, quality_batch)
         self.device = pipe_device(pipe)
+        self._counters = counters(counted, self.device, batch)
         self._metric_device = torch.device(device or self.device)
         self._folder, self._timed_calls = Path(cache_dir), timed_calls
         self._bench = Bench(pipe)
@@ -185,7 +189,7 @@ class Evaluator:
         drawn = draw(candidate, block, self.call)
         check_black(drawn, self._pictures[b], block)
         values = {metric.name: metric(drawn, self._pictures[b]) for metric in self._metrics}
-        pairs = list(self._timed_pairs(candidate, b, self._indices(b)))
+        pairs = list(self._timed_pairs(candidate, b, self._indices(b), self._counters))
         return Measurement(
             cases=tuple(case.digest for case in block),
             values=values,
@@ -194,6 +198,7 @@ class Evaluator:
             loop_ms=tuple(pair.first.loop_ms for pair in pairs),
             cache_bytes=max((pair.first.cache_bytes for pair in pairs), default=0),
             nfe=candidate.policy.nfe,
+            counts={each.name: tuple(pair.first.counts[each.name] for pair in pairs) for each in self._counters},
         )
 
     def _settled(self, candidate: Contender, b: int) -> None:
@@ -201,8 +206,10 @@ class Evaluator:
         if candidate.capture != "eager":
             candidate(**self._timed_arguments(b, 0))
 
-    def _timed_pairs(self, contender: Contender, b: int, indices: Sequence[int]) -> Iterator[Pair]:
-        return time_interleaved(contender, self._anchor, lambda i: self._timed_arguments(b, i), indices, self.device)
+    def _timed_pairs(
+        self, contender: Contender, b: int, indices: Sequence[int], counters: Sequence[Counter] = ()
+    ) -> Iterator[Pair]:
+        return time_interleaved(contender, self._anchor, lambda i: self._timed_arguments(b, i), indices, self.device, counters)
 
     def _timed_arguments(self, b: int, i: int) -> dict[str, Any]:
         """Returns the arguments of timed call i: the user's batch of the block's cases, in turn."""

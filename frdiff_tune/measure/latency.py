@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from frdiff_tune.measure.counters import Counter
 from frdiff_tune.measure.interval import Interval
 from frdiff_tune.measure.median import median_interval
 from frdiff_tune.measure.stopwatch import Sample, Subject, sample
@@ -33,7 +34,12 @@ class Pair:
 
 
 def time_interleaved(
-    first: Subject, second: Subject, arguments: Arguments, indices: Sequence[int], device: torch.device
+    first: Subject,
+    second: Subject,
+    arguments: Arguments,
+    indices: Sequence[int],
+    device: torch.device,
+    counters: Sequence[Counter] = (),
 ) -> Iterator[Pair]:
     """Yields timed pairs; pair 0 runs ``first`` before ``second``, pair 1 after it, and so on in turn.
 
@@ -43,10 +49,11 @@ def time_interleaved(
         arguments: Call arguments of pair i.
         indices: Numbers of the pairs to time.
         device: Where the networks run.
+        counters: What counts in the runs of ``first``.
     """
     for i in indices:
-        order = (first, second) if i % 2 == 0 else (second, first)
-        samples = [sample(subject, arguments(i), device) for subject in order]
+        order = ((first, counters), (second, ())) if i % 2 == 0 else ((second, ()), (first, counters))
+        samples = [sample(subject, arguments(i), device, counting) for subject, counting in order]
         yield Pair(*(samples if i % 2 == 0 else reversed(samples)))
 
 

@@ -1,11 +1,11 @@
 """What the evaluator yields, block by block, and what it adds up to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from frdiff_tune.errors import MeasureError
 from frdiff_tune.measure.figure import figures
-from frdiff_tune.measure.interval import Interval
+from frdiff_tune.measure.interval import Interval, bootstrap
 from frdiff_tune.measure.latency import paired_ratio
 
 
@@ -21,6 +21,7 @@ class Measurement:
         loop_ms: Times of the denoising loop within the policy's calls.
         cache_bytes: Bytes that the policy's run stored at its most, at the user's batch.
         nfe: Steps of the policy that call the network.
+        counts: Counter -> what it has counted in each of the policy's timed calls, as ``peak_mib``.
     """
 
     cases: tuple[str, ...]
@@ -30,10 +31,12 @@ class Measurement:
     loop_ms: tuple[float, ...]
     cache_bytes: int
     nfe: int
+    counts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert all(len(values) == len(self.cases) for values in self.values.values()), "one value per case"
         assert len(self.latency_ms) == len(self.anchor_ms) == len(self.loop_ms), "times are taken in pairs"
+        assert all(len(counts) == len(self.latency_ms) for counts in self.counts.values()), "one count per timed call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Result:
         timed: Timed calls.
         cache_bytes: Bytes that a run stored at its most.
         nfe: Steps that call the network.
+        counts: Counter -> the mean of its counts.
     """
 
     latency_ms: Interval
@@ -55,6 +59,7 @@ class Result:
     timed: int
     cache_bytes: int
     nfe: int
+    counts: Mapping[str, Interval] = field(default_factory=dict)
 
 
 def summarise(measurements: Sequence[Measurement], *, anchor_ms: float) -> Result:
@@ -70,6 +75,7 @@ def summarise(measurements: Sequence[Measurement], *, anchor_ms: float) -> Resul
     if not measurements:
         raise MeasureError("`measurements` must hold at least one block but got none. Consume the evaluator first.")
     values = {metric: [each for block in measurements for each in block.values[metric]] for metric in measurements[0].values}
+    counts = {name: [each for block in measurements for each in block.counts[name]] for name in measurements[0].counts}
     latencies = [time for block in measurements for time in block.latency_ms]
     anchors = [time for block in measurements for time in block.anchor_ms]
     return Result(
@@ -79,4 +85,5 @@ def summarise(measurements: Sequence[Measurement], *, anchor_ms: float) -> Resul
         timed=len(latencies),
         cache_bytes=max(block.cache_bytes for block in measurements),
         nfe=measurements[0].nfe,
+        counts={name: bootstrap(counted) for name, counted in counts.items()},
     )

@@ -67,7 +67,7 @@ class Gpu:
         """Returns its state now."""
         import pynvml
 
-        power_mw, energy_mj = self._ask("nvmlDeviceGetPowerUsage"), self._ask("nvmlDeviceGetTotalEnergyConsumption")
+        power_mw = self._ask("nvmlDeviceGetPowerUsage")
         hot = self._ask("nvmlDeviceGetViolationStatus", pynvml.NVML_PERF_POLICY_THERMAL)
         held = self._ask("nvmlDeviceGetComputeRunningProcesses") or []
         return GpuReading(
@@ -77,10 +77,15 @@ class Gpu:
             power_w=None if power_mw is None else power_mw / 1e3,
             throttling=self._throttling(),
             hot_s=None if hot is None else hot.violationTime / 1e9,
-            energy_j=None if energy_mj is None else energy_mj / 1e3,
+            energy_j=self.energy_j(),
             others_load=self._others_load(),
             others_bytes=int(sum(foreign([(row.pid, row.usedGpuMemory or 0) for row in held], os.getpid()))),
         )
+
+    def energy_j(self) -> float | None:
+        """Returns what it has used since the driver was loaded, in J; None where it does not tell."""
+        used_mj = self._ask("nvmlDeviceGetTotalEnergyConsumption")
+        return None if used_mj is None else used_mj / 1e3
 
     def most_clocks_mhz(self) -> tuple[int | None, int | None]:
         """Returns the highest clocks of multiprocessors and memory, in MHz."""

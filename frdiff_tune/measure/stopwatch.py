@@ -2,12 +2,14 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
+
+from frdiff_tune.measure.counters import Counter
 
 
 class Subject(Protocol):
@@ -34,29 +36,35 @@ class Sample:
         total_ms: The whole call, in ms.
         loop_ms: From the end of ``scheduler.set_timesteps`` to the end of the last ``scheduler.step``, in ms.
         cache_bytes: What the run stored at its most.
+        counts: Counter -> what it has counted.
     """
 
     total_ms: float
     loop_ms: float
     cache_bytes: int
+    counts: Mapping[str, float] = field(default_factory=dict)
 
 
-def sample(subject: Subject, arguments: dict[str, Any], device: torch.device) -> Sample:
+def sample(subject: Subject, arguments: dict[str, Any], device: torch.device, counters: Sequence[Counter] = ()) -> Sample:
     """Returns what one run took.
 
     Arguments:
         subject: What is timed.
         arguments: Its call arguments.
         device: Where the networks run.
+        counters: What counts beside the clock, outside the time that it takes.
     """
     subject.ready()
     clock = clock_of(device)
+    for counter in counters:
+        counter.start()
     with watched_loop(subject.scheduler(), clock):
         clock.stamp("start")
         subject(**arguments)
         clock.stamp("end")
     clock.synchronize()
-    return Sample(clock.between("start", "end"), clock.between("loop", "step"), subject.cache_bytes())
+    counts = {counter.name: counter.stop() for counter in counters}
+    return Sample(clock.between("start", "end"), clock.between("loop", "step"), subject.cache_bytes(), counts)
 
 
 class Clock(Protocol):

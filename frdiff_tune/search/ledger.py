@@ -109,5 +109,6 @@ def _read(text: str) -> Measurement | Failure:
         return Failure(**values)
     values |= {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
     earlier = values.pop("lpips", None)  # the only metric once, under a key of its own
+    values["counts"] = {name: tuple(each) for name, each in values.get("counts", {}).items()}
     values["values"] = {name: tuple(each) for name, each in values["values"].items()} if earlier is None else {"lpips": earlier}
     return Measurement(**values)
