@@ -11,11 +11,9 @@ from math import log10
 from typing import Any, Self
 
 from frdiff_tune.measure import Figure
-from frdiff_tune.search.cost_figure import COSTS
+from frdiff_tune.search.cost_figure import COSTS, TIMES
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.volume import CORNER, FLOOR
-
-TIMES = ("latency_ms", "speedup")
 
 
 def loss(name: str, value: float) -> float:
@@ -46,6 +44,7 @@ class Aim:
         close: Whether quality is one.
         worst_loss: The greatest loss that counts; None: as measured.
         limits: The study's limits.
+        batch: Pictures per call.
     """
 
     quality: str
@@ -53,10 +52,11 @@ class Aim:
     close: bool
     worst_loss: float | None
     limits: tuple[Limit, ...]
+    batch: int = 1
 
     @classmethod
-    def of(cls, objectives: Sequence[str], limits: Sequence[Limit]) -> Self | None:
-        """Returns the aim of a study, or None where foresight does not know what it wants."""
+    def of(cls, objectives: Sequence[str], limits: Sequence[Limit], batch: int = 1) -> Self | None:
+        """Returns the aim of a study, or None where foresight does not know what it wants: memory, energy, two qualities."""
         qualities = [name for name in objectives if name not in COSTS]
         fast, other = [name in TIMES for name in objectives], [n for n in objectives if n in COSTS and n not in TIMES]
         bounded = [limit for limit in limits if limit.name not in COSTS]
@@ -65,7 +65,7 @@ class Aim:
         name = qualities[0] if qualities else bounded[0].name
         bounds = [loss(name, limit.bound) for limit in bounded if limit.name == name]
         usual = [log10(CORNER[0])] if Figure.parse(name).metric == "lpips" and "flips" not in name else []
-        return cls(name, any(fast), bool(qualities), min(bounds or usual, default=None), tuple(limits))
+        return cls(name, any(fast), bool(qualities), min(bounds or usual, default=None), tuple(limits), batch)
 
     @property
     def floor(self) -> float:
@@ -82,5 +82,10 @@ class Aim:
         Arguments:
             reference_ms: The reference's latency, in milliseconds.
         """
-        bounds = {"latency_ms": lambda bound: bound / reference_ms, "speedup": lambda bound: 1 / bound}
-        return min((bounds[limit.name](limit.bound) for limit in self.limits if limit.name in bounds), default=CORNER[1])
+        bounds = {
+            "latency_ms": lambda bound: bound / reference_ms,
+            "speedup": lambda bound: 1 / bound,
+            "images_per_s": lambda bound: 1e3 * self.batch / (bound * reference_ms),
+        }
+        slowest = [bounds[limit.name](limit.bound) for limit in self.limits if limit.name in bounds and limit.bound > 0]
+        return min(slowest, default=CORNER[1])

@@ -42,7 +42,11 @@ def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: flo
         pipe: Its pipeline.
         trials: Trials; None: as the study says.
         minutes: Time budget; None: as the study says.
+
+    Raises:
+        MeasureError: If the device does not count what the study names.
     """
+    setting.check_counters(study, pipe)
     call, cases = study.file.call, study.file.cases
     shown = setting.search_cases(study, pipe)
     wanted = trials or study.file.search.trials

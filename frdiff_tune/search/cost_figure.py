@@ -1,4 +1,4 @@
-"""What a policy costs, as figures that a study may bound: time, speed-up, stored bytes."""
+"""What a policy costs, as figures that a study may aim at or bound: time, memory, energy."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,8 +26,15 @@ class CostFigure:
 COSTS: dict[str, CostFigure] = {
     "latency_ms": CostFigure("ms", "lower"),
     "speedup": CostFigure("x", "higher"),
+    "images_per_s": CostFigure("1/s", "higher"),
     "cache_mib": CostFigure("MiB", "lower"),
+    "peak_mib": CostFigure("MiB", "lower"),
+    "energy_j": CostFigure("J", "lower"),
 }
+"""Latency of a call and the speed-up over the reference's, pictures per second at the call's batch; what a run stores, the peak
+memory of a call, and energy per picture. The last two are counted where a study names them."""
+TIMES = ("latency_ms", "speedup", "images_per_s")
+"""Those that are the same in other words."""
 
 
 def bounded_names() -> tuple[str, ...]:
@@ -55,16 +62,41 @@ def better(name: str) -> Literal["lower", "higher"]:
     return COSTS[name].better if name in COSTS else Figure.parse(name).better
 
 
-def of_measured(measured: Measured) -> dict[str, Interval]:
-    """Returns the figures of cost that a policy file states."""
-    time = measured.latency
-    return {
-        "latency_ms": Interval(time.median_ms, time.low_ms, time.high_ms),
+def of_measured(measured: Measured, batch: int) -> dict[str, Interval]:
+    """Returns the figures of cost that a policy file states.
+
+    Arguments:
+        measured: What it states.
+        batch: Pictures per call.
+    """
+    latency_ms = Interval(measured.latency.median_ms, measured.latency.low_ms, measured.latency.high_ms)
+    found = {
+        "latency_ms": latency_ms,
         "speedup": Interval(measured.speedup, measured.speedup_low, measured.speedup_high),
-        "cache_mib": cache_mib(measured.cache_bytes),
+        "images_per_s": images_per_s(latency_ms, batch),
+        "cache_mib": mib(measured.cache_bytes),
     }
+    if measured.peak_bytes is not None:
+        found["peak_mib"] = mib(measured.peak_bytes)
+    if measured.energy is not None:
+        found["energy_j"] = _exact(measured.energy.per_image_j)
+    return found
 
 
-def cache_mib(stored: int) -> Interval:
-    """Returns stored bytes in MiB; they are counted, so the interval has no width."""
-    return Interval(stored / MIB, stored / MIB, stored / MIB)
+def images_per_s(latency_ms: Interval, batch: int) -> Interval:
+    """Returns pictures per second.
+
+    Arguments:
+        latency_ms: Of a call, in milliseconds.
+        batch: Pictures per call.
+    """
+    return Interval(1e3 * batch / latency_ms.value, 1e3 * batch / latency_ms.high, 1e3 * batch / latency_ms.low)
+
+
+def mib(counted: int) -> Interval:
+    """Returns bytes in MiB; they are counted, so the interval has no width."""
+    return _exact(counted / MIB)
+
+
+def _exact(value: float) -> Interval:
+    return Interval(value, value, value)

@@ -80,11 +80,13 @@ def exporting(
 
     Raises:
         LimitError: As there.
+        MeasureError: If the device does not count what the study names.
     """
     asked = Pick.parse(wanted) if isinstance(wanted, str) else wanted or Pick()
     found = front(study)
     pick(found, asked)  # what cannot be had is said before the pipeline is loaded
     pipe = setting.open_pipeline(study) if pipe is None else pipe
+    setting.check_counters(study, pipe)
     point = yield from again(study, found, asked, pipe)
     cases = setting.held_out_cases(study, pipe, seeds)
     capture = point.trial.capture
@@ -119,7 +121,7 @@ def limits_of(study: Study, asked: Pick) -> tuple[Limit, ...]:
 def broken_limits(study: Study, asked: Pick, measured: Measured) -> tuple[str, ...]:
     """Returns the limits that the worse ends of the intervals do not keep, each in words."""
     quality = {str(Figure(row.metric, row.statistic)): Interval(row.value, row.low, row.high) for row in measured.quality}
-    found = quality | of_measured(measured)
+    found = quality | of_measured(measured, study.file.call.batch)
     worst = [(limit, limit.worst(found[limit.name])) for limit in limits_of(study, asked)]
     return tuple(_words(limit.name, end, limit.bound, limit.upper) for limit, end in worst if limit.excess(end) > 0)
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from frdiff_tune.search.cost_figure import better, check_bounded
+from frdiff_tune.search.cost_figure import TIMES, better, check_bounded
 from frdiff_tune.search.outcome import TrialOutcome
 
 OBJECTIVES = ("latency_ms", "lpips")
@@ -17,17 +17,17 @@ def check_objectives(names: Sequence[str]) -> tuple[str, ...]:
     """Returns the objectives of a study file.
 
     Arguments:
-        names: Figures of quality, as ``psnr_median``, or of cost: ``latency_ms``, ``speedup``, ``cache_mib``.
+        names: Figures of quality, as ``psnr_median``, or of cost, as ``cache_mib``.
 
     Raises:
-        ValueError: If one is not known or named twice, or there are none or more than three.
+        ValueError: If one is not known or named twice, also in other words, or there are none or more than three.
     """
     for name in names:
         check_bounded(name)
     if not 1 <= len(set(names)) == len(names) <= MOST:
         raise ValueError(f"must name one to {MOST} figures, each once, but got {list(names)}. Use {list(OBJECTIVES)}.")
-    if {"latency_ms", "speedup"} <= set(names):
-        raise ValueError(f"must not name both latency_ms and speedup, which is the same, but got {list(names)}. Drop one.")
+    if len(same := [name for name in TIMES if name in names]) > 1:
+        raise ValueError(f"must not name both {' and '.join(same)}, which is the same, but got {list(names)}. Drop one.")
     return OBJECTIVES if set(names) == set(OBJECTIVES) else tuple(names)
 
 

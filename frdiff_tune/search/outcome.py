@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from optuna.trial import FrozenTrial, TrialState
 
-from frdiff_tune.measure import REASONS, Failure, Interval, Reason, Result, figure_names
+from frdiff_tune.measure import COUNTERS, REASONS, Failure, Interval, Reason, Result, figure_names
 from frdiff_tune.runtime import Capture
-from frdiff_tune.search.cost_figure import cache_mib
+from frdiff_tune.search.cost_figure import images_per_s, mib
 
 SEARCHED = "searched"
 """The family of what the sampler proposed."""
@@ -85,6 +85,7 @@ class TrialOutcome(EndedTrial):
         figures: Quality figures by name, as ``lpips_p90``, each with its interval.
         count: Pictures compared.
         cache_bytes: Bytes that a run stored at its most.
+        costs: Further figures of cost by name: pictures per second, and what was counted.
     """
 
     latency_ms: Interval
@@ -92,6 +93,7 @@ class TrialOutcome(EndedTrial):
     figures: Mapping[str, Interval]
     count: int
     cache_bytes: int
+    costs: Mapping[str, Interval] = field(default_factory=dict, kw_only=True)
 
     @property
     def lpips(self) -> Interval:
@@ -100,7 +102,7 @@ class TrialOutcome(EndedTrial):
 
     def figure(self, name: str) -> Interval:
         """Returns a figure by the name that an objective or a limit gives it."""
-        costs = {"latency_ms": self.latency_ms, "speedup": self.speedup, "cache_mib": cache_mib(self.cache_bytes)}
+        costs = {"latency_ms": self.latency_ms, "speedup": self.speedup, "cache_mib": mib(self.cache_bytes), **self.costs}
         return costs[name] if name in costs else self.figures[name]
 
     @classmethod
@@ -111,6 +113,7 @@ class TrialOutcome(EndedTrial):
             "figures": {name: Interval(*kept[name]) for name in figure_names() if name in kept},
             "count": kept["count"],
             "cache_bytes": kept["cache_bytes"],
+            "costs": {name: Interval(*kept[name]) for name in ("images_per_s", *COUNTERS) if name in kept},
         }
 
 
@@ -191,7 +194,7 @@ def what(trial: FrozenTrial) -> tuple[str, Capture]:
     return trial.user_attrs["digest"], trial.user_attrs.get("capture", "eager")
 
 
-def attributes(result: Result, digest: str, capture: Capture, reference_ms: float) -> dict[str, Any]:
+def attributes(result: Result, digest: str, capture: Capture, reference_ms: float, batch: int) -> dict[str, Any]:
     """Returns what a trial keeps of its result: figures as [value, low, high].
 
     Arguments:
@@ -199,12 +202,15 @@ def attributes(result: Result, digest: str, capture: Capture, reference_ms: floa
         digest: The policy's digest.
         capture: How the network was launched.
         reference_ms: Latency of the reference, in milliseconds.
+        batch: Pictures per call.
     """
     time = result.latency_ms
     figures = {
         "latency_ms": time,
         "speedup": Interval(reference_ms / time.value, reference_ms / time.high, reference_ms / time.low),
-        "cache_mib": cache_mib(result.cache_bytes),
+        "images_per_s": images_per_s(time, batch),
+        "cache_mib": mib(result.cache_bytes),
+        **result.counts,
         **result.figures,
     }
     plain = {"digest": digest, "capture": capture, "nfe": result.nfe, "count": result.count, "cache_bytes": result.cache_bytes}

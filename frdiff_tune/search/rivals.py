@@ -7,8 +7,7 @@ from optuna.trial import TrialState
 
 from frdiff_tune.measure import Figure, Measurement
 from frdiff_tune.runtime import Capture
-from frdiff_tune.search.aim import TIMES
-from frdiff_tune.search.cost_figure import COSTS
+from frdiff_tune.search.cost_figure import COSTS, TIMES
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.objective import non_dominated
 from frdiff_tune.search.outcome import TrialOutcome, distinct

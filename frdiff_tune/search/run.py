@@ -209,7 +209,8 @@ class Run:
     def _proposal(self, tried: int, running: bool) -> Proposal:
         search = self.study.file.search
         known = tuple(remembered(self.optuna_study))
-        return Proposal(self.space, search.seed, tried, running, search.objectives, self.study.limits, known)
+        batch = self.study.file.call.batch
+        return Proposal(self.space, search.seed, tried, running, search.objectives, self.study.limits, known, batch)
 
     def _measure(self, trial: Trial, policy: Policy, capture: Capture) -> None:
         """Measures what is not known of a policy that is launched in a way, and tells the trial."""
@@ -233,7 +234,8 @@ class Run:
                 self._keep(trial, {"digest": digest, "capture": capture, **drawn, **wanted, **learnt} | _twin(twin))
                 self.optuna_study.tell(trial, state=TrialState.PRUNED)
                 return
-        self._tell(trial, attributes(self._summary(known), digest, capture, self.reference_ms) | _twin(twin))
+        result, batch = self._summary(known), self.study.file.call.batch
+        self._tell(trial, attributes(result, digest, capture, self.reference_ms, batch) | _twin(twin))
 
     def _winner(self, known: list[Measurement], rivals: list[Member]) -> Member | None:
         """Returns who surely beats a trial of which not all is measured."""

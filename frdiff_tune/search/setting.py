@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from frdiff_tune.measure import (
+    COUNTERS,
     Case,
     Failure,
     Figure,
     Measurement,
     Walk,
     cases_digest,
+    counters,
     digest_of,
     load_cases,
     machine_digest,
     machine_info,
     picture_size,
+    pipe_device,
     recording,
     shuffled,
     trajectory,
@@ -121,7 +124,8 @@ def make_evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Measures
     from frdiff_tune.measure import Evaluator
 
     metrics: dict[str, Any] = {"metrics": searched_metrics(study), "weights": study.file.measure.weights or None}
-    return Evaluator(pipe, cases, cache_dir=cache_folder(), **measuring(study), **metrics)
+    counted = searched_counters(study)
+    return Evaluator(pipe, cases, cache_dir=cache_folder(), counted=counted, **measuring(study), **metrics)
 
 
 def recording_of(
@@ -204,8 +208,25 @@ def measuring(study: Study) -> dict[str, Any]:
 
 def searched_metrics(study: Study) -> tuple[str, ...]:
     """Returns the metrics that every trial is measured with: LPIPS, and those that objectives and limits name."""
-    named = (*study.file.search.objectives, *(limit.name for limit in study.limits))
-    return tuple(dict.fromkeys(("lpips", *(Figure.parse(name).metric for name in named if name not in COSTS))))
+    return tuple(dict.fromkeys(("lpips", *(Figure.parse(name).metric for name in _named(study) if name not in COSTS))))
+
+
+def searched_counters(study: Study) -> tuple[str, ...]:
+    """Returns the counters that are read in every trial: those that objectives and limits name."""
+    return tuple(name for name in COUNTERS if name in _named(study))
+
+
+def check_counters(study: Study, pipe: Any) -> None:  # noqa: ANN401
+    """Checks that the pipeline's device counts what objectives and limits name.
+
+    Raises:
+        MeasureError: If it does not.
+    """
+    counters(searched_counters(study), pipe_device(pipe), study.file.call.batch)
+
+
+def _named(study: Study) -> tuple[str, ...]:
+    return (*study.file.search.objectives, *(limit.name for limit in study.limits))
 
 
 def precision(study: Study) -> dict[str, Any]:
@@ -235,6 +256,8 @@ def place_of(study: Study, pipe: Any, cases: tuple[Case, ...], capture: Capture 
     setting = {"cases": cases_digest(shuffled(cases)), "scheduler": scheduler, **measuring(study)}
     if (metrics := searched_metrics(study)) != ("lpips",):
         setting["metrics"] = metrics
+    if counted := searched_counters(study):
+        setting["counters"] = counted
     return Place(
         model=weights_fingerprint(pipe),
         machine=machine_digest(machine_of(study, pipe, capture)),

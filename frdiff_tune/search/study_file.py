@@ -130,8 +130,8 @@ class SearchSection(Section):
 
     Arguments:
         objectives: One to three figures that are made small, or large where higher values are better: of quality, as ``lpips``
-            or ``psnr_median``, and of cost: ``latency_ms``, ``speedup``, ``cache_mib``. With one, the limits say what must not
-            be paid for it.
+            or ``psnr_median``, and of cost: ``latency_ms``, ``speedup`` or ``images_per_s``, ``cache_mib``, ``peak_mib`` and
+            ``energy_j``. With one, the limits say what must not be paid for it.
         race: Chance, at most, that a trial is stopped early which nothing on the front beats; 0 stops none. A trial is stopped
             between blocks of cases when another one is no slower and surely closer to the reference on the same cases; it does
             not start at all where that is foreseen (``search.prospect``), which no level bounds.

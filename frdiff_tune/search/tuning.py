@@ -92,6 +92,7 @@ def opened(
     database = database or storage.open_storage(study.file.search.storage)
     cases = setting.search_cases(study, pipe)
     captures = study.file.search.capture
+    evaluator = evaluator or setting.make_evaluator(study, pipe, cases)  # what cannot be measured is said before all else
     machine = setting.machine_of(study, pipe).model_dump(mode="json", exclude={"capture"})
     more = {"cases.digest": cases_digest(cases), **{f"machine.{key}": value for key, value in machine.items()}}
     return Run(
@@ -100,7 +101,7 @@ def opened(
         optuna_study=storage.open_study(study, database, more),
         ledger=Ledger(database.engine),
         places={capture: setting.place_of(study, pipe, cases, capture) for capture in captures},
-        evaluator=evaluator or setting.make_evaluator(study, pipe, cases),
+        evaluator=evaluator,
         worker=stack.enter_context(storage.working()),
     )
 

@@ -100,7 +100,10 @@ def test_what_is_foreseen_and_what_is_not(pipe: Any, tmp_path: Path) -> None:
         (("speedup", "ssim_median"), (), GuidedSampler),
         (("latency_ms",), limits, GuidedSampler),
         (("latency_ms",), (), LocalSampler),
+        (("images_per_s", "psnr"), (), GuidedSampler),
         (("latency_ms", "cache_mib"), limits, LocalSampler),
+        (("latency_ms", "lpips", "peak_mib"), (), LocalSampler),
+        (("energy_j",), limits, LocalSampler),
         (("latency_ms", "lpips", "psnr"), (), LocalSampler),
     ):
         assert isinstance(guided(Proposal(space, 0, 0, False, objectives, bounds)), kind)
@@ -109,6 +112,8 @@ def test_what_is_foreseen_and_what_is_not(pipe: Any, tmp_path: Path) -> None:
 def test_limits_are_the_corner() -> None:
     aim = Aim.of(("latency_ms", "lpips"), (Limit("lpips", 0.1), Limit("speedup", 2.0), Limit("latency_ms", 80.0)))
     assert aim is not None and aim.worst_loss == pytest.approx(-1) and aim.slowest(100.0) == 0.5 and aim.slowest(320.0) == 0.25
+    rate = Aim.of(("lpips",), (Limit("images_per_s", 50.0), Limit("speedup", 0.0)), batch=4)
+    assert rate is not None and rate.slowest(100.0) == 0.8, "four pictures in 80 ms"
     usual = Aim.of(("latency_ms", "lpips"), ())
     assert usual is not None and usual.worst_loss == pytest.approx(loss("lpips", 0.05)) and usual.slowest(100.0) == 1.0
 

@@ -66,6 +66,8 @@ def test_studies_of_pictures_search_and_hold_out_other_pictures(name: str) -> No
         ('"lpips"]', '"fid"]', "`search.objectives` must name a figure that each case has but got 'fid'"),
         ('["latency_ms", "lpips"]', "[]", r"must name one to 3 figures, each once, but got \[\]. Use \['latency"),
         ('["latency_ms", "lpips"]', '["speedup", "latency_ms"]', "must not name both latency_ms and speedup"),
+        ('["latency_ms", "lpips"]', '["images_per_s", "latency_ms"]', "must not name both latency_ms and images_per_s"),
+        ('"lpips <= 0.05"', '"energy_j >= 5"', r'must bound energy_j on its worse side .* Write "energy_j <= 5"'),
         ('sampler = "auto"', 'sampler = "cmaes"', "sampler must be one for 2 objectives but got 'cmaes', which knows one"),
         ('"lpips <= 0.05"', '"lpips < 0.05"', r'`search.limits` must read "name <= number" or "name >= number" but got'),
         ('"lpips <= 0.05"', '"sim >= 0.5"', r"must name a figure of quality or cost but got 'sim'. Did you mean 'ssim'\?"),

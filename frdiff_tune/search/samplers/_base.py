@@ -31,6 +31,7 @@ class Proposal:
         objectives: What the study makes small or large.
         limits: What it bounds.
         elsewhere: Policies whose quality is known from another machine.
+        batch: Pictures per call.
     """
 
     space: "Space"
@@ -40,6 +41,7 @@ class Proposal:
     objectives: tuple[str, ...] = OBJECTIVES
     limits: tuple[Limit, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
+    batch: int = 1
 
     @property
     def seed(self) -> int:
