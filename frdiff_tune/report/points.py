@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import floor, log10
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ SEARCHED = "searched"
 REFERENCE = "known: full"
 FEWER = "known: fewer steps"
 KNOWN = "known: "
+SHOWN = ("latency_ms", "speedup", "lpips")  # objectives that every point has
 FLOOR = 1e-5  # smaller LPIPS are rounding; an axis that went on would squeeze what matters
 CLEARANCE = 0.15  # decades that the smallest LPIPS stays above the floor line
 
@@ -35,6 +36,7 @@ class Point:
         nfe: Steps of one picture that call the network.
         on_front: Whether no other point is both faster and closer to the reference.
         within_limits: Whether it keeps the study's limits.
+        figures: Further objectives of the study, by name.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Point:
     nfe: int
     on_front: bool = False
     within_limits: bool = True
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def known(self) -> bool:
@@ -57,11 +60,13 @@ def points_of(found: Front) -> tuple[Point, ...]:
 
     A proposal of the sampler that turns out to be nothing but fewer steps counts as that known policy.
     """
+    further = [name for name in found.objectives if name not in SHOWN]
     return tuple(
         replace(
             point_of(point.trial, point.on_front, describe(point.policy) + launched(point.trial.capture)),
             family=true_family(family_of(point.trial), point.policy),
             within_limits=point.within_limits,
+            figures={name: point.trial.figure(name).value for name in further},
         )
         for point in found.points
     )

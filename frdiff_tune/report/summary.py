@@ -42,15 +42,16 @@ def front_table(points: Sequence[Point], reference_ms: float, *, count: int | No
     from rich.table import Table
 
     best = on_front(points)
+    further = list(best[0].figures) if best else []
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("trial", "latency ms", "speed-up", "LPIPS", "calls"):
+    for heading in ("trial", "latency ms", "speed-up", "LPIPS", *further, "calls"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("found by", no_wrap=True)
     if words:
         table.add_column("policy", overflow="fold")
     for point in thinned(best, count) if count else best:
         cells = [str(point.number), f"{point.latency_ms:,.0f}", f"{reference_ms / point.latency_ms:.2f}x"]
-        cells += [digits(point.lpips), str(point.nfe), point.family]
+        cells += [digits(point.lpips), *(_short(point.figures[name]) for name in further), str(point.nfe), point.family]
         table.add_row(*cells, *([point.label] if words else []))
     return table
 
@@ -58,6 +59,10 @@ def front_table(points: Sequence[Point], reference_ms: float, *, count: int | No
 def digits(lpips: float) -> str:
     """Returns an LPIPS with the digits that mean something: two, but none below 0.00001."""
     return "0" if lpips < 5e-6 else f"{float(f'{lpips:.2g}'):.5f}".rstrip("0")
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def found(
@@ -151,6 +156,7 @@ def front_json(
                 "latency_ms": point.latency_ms,
                 "speedup": reference_ms / point.latency_ms,
                 "lpips": point.lpips,
+                **point.figures,
                 "nfe": point.nfe,
                 "found_by": point.family,
                 "description": point.label,

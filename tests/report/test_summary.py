@@ -33,6 +33,14 @@ def test_table_lists_the_front_from_fast_to_fine() -> None:
     assert list(table.columns[2].cells) == ["5.00x", "3.33x", "1.00x"]
 
 
+def test_further_objectives_have_columns_and_keys() -> None:
+    points = [Point(0, SEARCHED, "", 100.0, 0.01, 10, on_front=True, figures={"energy_j": 1234.5, "images_per_s": 2.345})]
+    headings = [column.header for column in front_table(points, 1000.0).columns]
+    assert headings[:6] == ["trial", "latency ms", "speed-up", "LPIPS", "energy_j", "images_per_s"]
+    assert [list(column.cells) for column in front_table(points, 1000.0).columns[4:6]] == [["1,234"], ["2.35"]]
+    assert front_json(points, 1000.0)["front"][0]["energy_j"] == 1234.5
+
+
 def test_thinned_keeps_both_ends() -> None:
     points = [Point(i, SEARCHED, "", 100.0 + i, 0.01, 10, on_front=True) for i in range(30)]
     kept = [point.number for point in thinned(points, 4)]
