@@ -77,7 +77,7 @@ def _draw(study: Study, done: Export, pipe: Any, cases: Any, path: Path) -> None
 
 def _tell(done: Export, everything: Any, files: list[Path], call: str) -> None:  # noqa: ANN401
     from frdiff_tune.cli.console import results
-    from frdiff_tune.report.exported import headline
+    from frdiff_tune.report.exported import finalists_table, headline
     from frdiff_tune.report.points import points_of
     from frdiff_tune.report.summary import apply_lines, found
     from frdiff_tune.report.words import describe
@@ -85,6 +85,10 @@ def _tell(done: Export, everything: Any, files: list[Path], call: str) -> None: 
     console = results()
     for sentence in found(points_of(everything), everything.reference.median_ms, everything.failures, everything.stopped):
         console.print(f"{sentence}\n", markup=False)
+    if done.finalists:
+        console.print("Measured again with fresh seeds:", style="bold")
+        console.print(finalists_table(done, everything.objectives))
+        console.print()
     console.print(f"Chosen: trial {done.point.trial.number}, {describe(done.policy)}.\n", markup=False)
     console.print(f"{headline(done.policy)}\n", style="bold", markup=False)
     for limit in done.broken:

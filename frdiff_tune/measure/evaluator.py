@@ -16,7 +16,7 @@ from frdiff_tune.measure.failure import Failure, tried
 from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.latency import Pair, latency_of, paired_ratio, time_interleaved, warm_up
 from frdiff_tune.measure.measurement import Measurement
-from frdiff_tune.measure.metrics import Paired, load_paired
+from frdiff_tune.measure.metrics import Paired, SetMetric, load_paired, load_sets
 from frdiff_tune.measure.picture import checked_call, picture_size
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.timing import arguments_of
@@ -47,7 +47,7 @@ class Evaluator:
         cache_dir: Where reference pictures are kept.
         device: Where metrics run; None: the pipeline's device.
         timed_calls: Timed calls per policy, over all blocks; at least one.
-        metrics: Paired metrics that are measured.
+        metrics: What is measured, paired or between the sets of all pictures.
         weights: Folder in which their weights are looked for first.
         counted: Counters that are read beside the timed calls.
 
@@ -92,6 +92,7 @@ class Evaluator:
         self._pictures: tuple[Drawn, ...] = ()
         self._names, self._weights = tuple(metrics), None if weights is None else Path(weights)
         self._metrics: tuple[Paired, ...] | None = None
+        self._sets: tuple[SetMetric, ...] = ()
         self._pairs: list[Pair] = []
 
     def prepare(self) -> Iterator[tuple[int, int]]:
@@ -105,7 +106,8 @@ class Evaluator:
             return
         total, pictures, pairs = len(self.cases) + REFERENCE_PAIRS, [], []
         try:
-            metrics = load_paired(self._names, self._metric_device, self._weights)
+            wanted = self._names, self._metric_device, self._weights
+            metrics, sets = load_paired(*wanted), load_sets(*wanted)
             for drawn in references(self._bench, self.blocks, self._reference.steps, self.call, self._folder):
                 pictures.append(drawn)
                 yield sum(map(len, pictures)), total
@@ -115,7 +117,7 @@ class Evaluator:
                 yield len(self.cases) + len(pairs), total
         finally:
             self._settle()
-        self._metrics, self._pictures, self._pairs = metrics, tuple(pictures), pairs
+        self._metrics, self._sets, self._pictures, self._pairs = metrics, sets, tuple(pictures), pairs
 
     def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
         """Yields one measurement per block of cases, or a failure as the last value; stop consuming to stop measuring.
@@ -133,9 +135,11 @@ class Evaluator:
         for _ in self.prepare():
             pass
         candidate = Contender(self._bench, policy, 0, capture)
+        for between in self._sets:
+            between.reset()
         try:
             for b in range(first, len(self.blocks)):
-                found = self._tried(candidate, b, settle=b == first)
+                found = self._tried(candidate, b, first)
                 yield found
                 if isinstance(found, Failure):
                     return
@@ -177,18 +181,21 @@ class Evaluator:
     ) -> None:
         self.close()
 
-    def _tried(self, candidate: Contender, b: int, settle: bool) -> Measurement | Failure:
+    def _tried(self, candidate: Contender, b: int, first: int) -> Measurement | Failure:
         """Returns what a block gives; after a failure the pipeline is as a new process would find it."""
-        return tried(self.pipe, self._bench.close, b, lambda: self._measured(candidate, b, settle))
+        return tried(self.pipe, self._bench.close, b, lambda: self._measured(candidate, b, first))
 
-    def _measured(self, candidate: Contender, b: int, settle: bool) -> Measurement:
+    def _measured(self, candidate: Contender, b: int, first: int) -> Measurement:
         assert self._metrics is not None and candidate.policy is not None
-        if settle:
+        if b == first:
             self._settled(candidate, b)
         block = self.blocks[b]
         drawn = draw(candidate, block, self.call)
         check_black(drawn, self._pictures[b], block)
         values = {metric.name: metric(drawn, self._pictures[b]) for metric in self._metrics}
+        for between in self._sets:
+            between.add(drawn, self._pictures[b])
+        whole = first == 0 and b == len(self.blocks) - 1
         pairs = list(self._timed_pairs(candidate, b, self._indices(b), self._counters))
         return Measurement(
             cases=tuple(case.digest for case in block),
@@ -199,6 +206,7 @@ class Evaluator:
             cache_bytes=max((pair.first.cache_bytes for pair in pairs), default=0),
             nfe=candidate.policy.nfe,
             counts={each.name: tuple(pair.first.counts[each.name] for pair in pairs) for each in self._counters},
+            sets={between.title: between.value()[0] for between in self._sets if whole},
         )
 
     def _settled(self, candidate: Contender, b: int) -> None:

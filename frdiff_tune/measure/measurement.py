@@ -22,6 +22,8 @@ class Measurement:
         cache_bytes: Bytes that the policy's run stored at its most, at the user's batch.
         nfe: Steps of the policy that call the network.
         counts: Counter -> what it has counted in each of the policy's timed calls, as ``peak_mib``.
+        sets: Figures between the sets of all blocks' pictures and the references, as ``fd_alex_32``; empty but for the last
+            block of a measurement that began with the first.
     """
 
     cases: tuple[str, ...]
@@ -32,6 +34,7 @@ class Measurement:
     cache_bytes: int
     nfe: int
     counts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    sets: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert all(len(values) == len(self.cases) for values in self.values.values()), "one value per case"

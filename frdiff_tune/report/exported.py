@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from frdiff_tune.report.summary import digits
 from frdiff_tune.report.words import describe, solver
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from frdiff_tune.measure import Case
     from frdiff_tune.policy import Policy
     from frdiff_tune.report.side_by_side import Pair
@@ -33,6 +36,28 @@ def headline(policy: Policy) -> str:
     )
 
 
+def finalists_table(export: Export, objectives: Sequence[str]) -> Table:
+    """Returns what was measured again with fresh seeds before one was chosen, side by side, the fastest first.
+
+    Arguments:
+        export: The export.
+        objectives: The study's; those of quality are shown.
+    """
+    from rich.table import Table
+
+    ordered = sorted(export.finalists, key=lambda each: each.point.trial.latency_ms.value)
+    quality = [name for name in dict.fromkeys(("lpips", *objectives)) if name in ordered[0].figures]
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("trial", "latency ms", "LPIPS in the search", *quality, *ordered[0].sets, ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in ordered:
+        trial = each.point.trial
+        cells = [str(trial.number), f"{trial.latency_ms.value:,.0f}", digits(trial.lpips.value)]
+        cells += [f"{each.figures[name].value:.3g}" for name in quality] + [f"{value:.3g}" for value in each.sets.values()]
+        table.add_row(*cells, "chosen" if trial.number == export.point.trial.number else "")
+    return table
+
+
 def export_json(export: Export, path: Path) -> dict[str, Any]:
     """Returns an export under keys that name their units."""
     policy, measured = export.policy, export.policy.measured
@@ -44,6 +69,15 @@ def export_json(export: Export, path: Path) -> dict[str, Any]:
         "digest": policy.digest,
         "nfe": policy.nfe,
         "broken_limits": list(export.broken),
+        "finalists": [
+            {
+                "trial": each.point.trial.number,
+                "latency_ms": each.point.trial.latency_ms.value,
+                "quality": {name: asdict(figure) for name, figure in each.figures.items()},
+                "sets": dict(each.sets),
+            }
+            for each in export.finalists
+        ],
         **measured_json(measured),
     }
 

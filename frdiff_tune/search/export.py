@@ -13,7 +13,7 @@ from frdiff_tune.policy import Measured, Policy, Provenance
 from frdiff_tune.search import setting
 from frdiff_tune.search.choice import Pick, pick
 from frdiff_tune.search.cost_figure import of_measured
-from frdiff_tune.search.finalists import again
+from frdiff_tune.search.finalists import Finalist, again
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.pareto import Point, front
 from frdiff_tune.search.study import Study
@@ -27,11 +27,13 @@ class Export:
         policy: With what was measured on held-out cases, the machine and its provenance.
         point: What the search had measured of it.
         broken: The limits that the held-out figures do not keep, in words; the file says so as well.
+        finalists: What was measured again with fresh seeds before it was chosen.
     """
 
     policy: Policy
     point: Point
     broken: tuple[str, ...]
+    finalists: tuple[Finalist, ...] = ()
 
 
 def export_policy(
@@ -87,7 +89,7 @@ def exporting(
     pick(found, asked)  # what cannot be had is said before the pipeline is loaded
     pipe = setting.open_pipeline(study) if pipe is None else pipe
     setting.check_counters(study, pipe)
-    point = yield from again(study, found, asked, pipe)
+    point, finalists = yield from again(study, found, asked, pipe)
     cases = setting.held_out_cases(study, pipe, seeds)
     capture = point.trial.capture
     options = setting.measuring(study) | setting.precision(study)
@@ -109,7 +111,7 @@ def exporting(
         provenance=_provenance(study, point),
     )
     policy.save(path)
-    return Export(policy=policy, point=point, broken=broken)
+    return Export(policy=policy, point=point, broken=broken, finalists=finalists)
 
 
 def limits_of(study: Study, asked: Pick) -> tuple[Limit, ...]:

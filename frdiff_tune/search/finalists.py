@@ -8,13 +8,13 @@ References:
     | https://doi.org/10.1287/mnsc.1050.0451
 """
 
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
 from frdiff_tune.errors import LimitError
-from frdiff_tune.measure import Failure, Measurement, load_cases, summarise
+from frdiff_tune.measure import SETS, Failure, Interval, Measurement, load_cases, summarise
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.choice import Pick, pick
 from frdiff_tune.search.ledger import Ledger
@@ -25,8 +25,27 @@ FRESH_SEED = 500_000
 """Seeds of the search prompts count from here, so that neither search nor export sees them."""
 
 
-def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Generator[tuple[int, int], None, Point]:  # noqa: ANN401
-    """Returns the point that is wanted, chosen by fresh figures among the study's ``measure.finalists``.
+@dataclass(frozen=True, slots=True)
+class Finalist:
+    """A point that was measured again.
+
+    Arguments:
+        point: As the search has measured it.
+        figures: Its quality on fresh seeds, every figure by its name.
+        sets: Figures between the sets of its pictures and the reference's of the same seeds, as ``fd_alex_32``, of the metrics
+            between sets that ``measure.metrics`` names.
+    """
+
+    point: Point
+    figures: Mapping[str, Interval]
+    sets: Mapping[str, float]
+
+
+Chosen = tuple[Point, tuple[Finalist, ...]]
+
+
+def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Generator[tuple[int, int], None, Chosen]:  # noqa: ANN401
+    """Returns the point that is wanted, chosen by fresh figures among the study's ``measure.finalists``, and these.
 
     What was measured is kept in the ledger: the same question is not measured twice. Where no finalist keeps the limits any
     more it is the point that the search's own figures give.
@@ -47,14 +66,15 @@ def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Generator[tupl
     first = pick(found, wanted)
     rivals = [] if wanted.trial is not None else _nearest(found, first, study.file.measure.finalists)
     if len(rivals) < 2:
-        return first
+        return first, ()
     blocks = yield from _blocks(study, rivals, pipe)
-    fresh = [_refigured(study, point, own) for point, own in zip(rivals, blocks, strict=True) if own]
+    finalists = tuple(_finalist(point, own) for point, own in zip(rivals, blocks, strict=True) if own)
+    fresh = [_refigured(study, each) for each in finalists]
     try:
         chosen = pick(_with(found, fresh), wanted, {point.trial.number for point in fresh}) if fresh else first
     except LimitError:
-        return first
-    return next(point for point in rivals if point.trial.number == chosen.trial.number)
+        return first, finalists
+    return next(point for point in rivals if point.trial.number == chosen.trial.number), finalists
 
 
 def _with(found: Front, fresh: Sequence[Point]) -> Front:
@@ -81,16 +101,19 @@ def _blocks(
     file = study.file.cases
     cases = load_cases(pipe, file.search, file.search_count, first_seed=FRESH_SEED)
     ledger = Ledger(storage.open_storage(study.file.search.storage).engine)
-    places = [setting.place_of(study, pipe, cases, point.trial.capture) for point in points]
+    sets = tuple(name for name in study.file.measure.metrics if name in SETS)
+    places = [setting.place_of(study, pipe, cases, point.trial.capture, sets) for point in points]
     kept = [list(ledger.blocks(point.policy.digest, place).values()) for point, place in zip(points, places, strict=True)]
-    if any(_drawn(own) < len(cases) for own in kept):
-        with setting.make_evaluator(study, pipe, cases) as evaluator:
+    unfinished = [row for row in zip(points, places, kept, strict=True) if _drawn(row[2]) < len(cases)]
+    if unfinished:
+        with setting.make_evaluator(study, pipe, cases, sets) as evaluator:
             for done, total in evaluator.prepare():
                 yield done, total + len(cases) * len(points)
-            for point, place, own in zip(points, places, kept, strict=True):
-                for block in evaluator(point.policy, len(own), point.trial.capture) if _drawn(own) < len(cases) else ():
-                    ledger.enter(point.policy.digest, place, len(own), block)
-                    own.append(block)
+            for point, place, own in unfinished:
+                first = 0 if sets else len(own)  # a figure between sets is of all pictures: drawn anew, what is known stays
+                for b, block in enumerate(evaluator(point.policy, first, point.trial.capture), first):
+                    ledger.enter(point.policy.digest, place, b, block)
+                    own += [block] if b == len(own) else []
                     yield sum(map(_drawn, kept)), len(cases) * len(points)
     return [[block for block in own if isinstance(block, Measurement)] if _drawn(own) == len(cases) else [] for own in kept]
 
@@ -99,8 +122,12 @@ def _drawn(blocks: Sequence[Measurement | Failure]) -> int:
     return sum(len(block.cases) for block in blocks if isinstance(block, Measurement))
 
 
-def _refigured(study: Study, point: Point, blocks: Sequence[Measurement]) -> Point:
-    """Returns a point with the figures of some blocks; its times stay those of the search."""
-    trial = replace(point.trial, figures=summarise(blocks, anchor_ms=1.0).figures)
+def _finalist(point: Point, blocks: Sequence[Measurement]) -> Finalist:
+    return Finalist(point, summarise(blocks, anchor_ms=1.0).figures, blocks[-1].sets)
+
+
+def _refigured(study: Study, finalist: Finalist) -> Point:
+    """Returns a point with its figures on fresh seeds; its costs stay those of the search."""
+    trial = replace(finalist.point.trial, figures=finalist.figures)
     within, surely = kept_limits(study, trial)
-    return replace(point, trial=trial, within_limits=within, surely=surely)
+    return replace(finalist.point, trial=trial, within_limits=within, surely=surely)

@@ -119,13 +119,26 @@ def walk_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Walk:  # noqa: 
     return walk
 
 
-def make_evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Measures:  # noqa: ANN401
-    """Returns the evaluator of a study's question."""
+def make_evaluator(study: Study, pipe: Any, cases: tuple[Case, ...], further: Sequence[str] = ()) -> Measures:  # noqa: ANN401
+    """Returns the evaluator of a study's question.
+
+    Arguments:
+        study: The question.
+        pipe: Its pipeline.
+        cases: What is drawn.
+        further: Metrics beside those of every trial.
+    """
     from frdiff_tune.measure import Evaluator
 
-    metrics: dict[str, Any] = {"metrics": searched_metrics(study), "weights": study.file.measure.weights or None}
-    counted = searched_counters(study)
-    return Evaluator(pipe, cases, cache_dir=cache_folder(), counted=counted, **measuring(study), **metrics)
+    return Evaluator(
+        pipe,
+        cases,
+        cache_dir=cache_folder(),
+        metrics=(*searched_metrics(study), *further),
+        weights=study.file.measure.weights or None,
+        counted=searched_counters(study),
+        **measuring(study),
+    )
 
 
 def recording_of(
@@ -208,12 +221,12 @@ def measuring(study: Study) -> dict[str, Any]:
 
 def searched_metrics(study: Study) -> tuple[str, ...]:
     """Returns the metrics that every trial is measured with: LPIPS, and those that objectives and limits name."""
-    return tuple(dict.fromkeys(("lpips", *(Figure.parse(name).metric for name in _named(study) if name not in COSTS))))
+    return tuple(dict.fromkeys(("lpips", *(Figure.parse(name).metric for name in named_figures(study) if name not in COSTS))))
 
 
 def searched_counters(study: Study) -> tuple[str, ...]:
     """Returns the counters that are read in every trial: those that objectives and limits name."""
-    return tuple(name for name in COUNTERS if name in _named(study))
+    return tuple(name for name in COUNTERS if name in named_figures(study))
 
 
 def check_counters(study: Study, pipe: Any) -> None:  # noqa: ANN401
@@ -225,7 +238,8 @@ def check_counters(study: Study, pipe: Any) -> None:  # noqa: ANN401
     counters(searched_counters(study), pipe_device(pipe), study.file.call.batch)
 
 
-def _named(study: Study) -> tuple[str, ...]:
+def named_figures(study: Study) -> tuple[str, ...]:
+    """Returns the figures that objectives and limits name."""
     return (*study.file.search.objectives, *(limit.name for limit in study.limits))
 
 
@@ -249,12 +263,26 @@ def machine_of(study: Study, pipe: Any, capture: Capture = "eager") -> Machine: 
     return machine_info(pipe, study.file.call.batch, height, width, capture)
 
 
-def place_of(study: Study, pipe: Any, cases: tuple[Case, ...], capture: Capture = "eager") -> Place:  # noqa: ANN401
-    """Returns where the study's measurements of a way of launching belong in the ledger."""
+def place_of(
+    study: Study,
+    pipe: Any,  # noqa: ANN401
+    cases: tuple[Case, ...],
+    capture: Capture = "eager",
+    further: Sequence[str] = (),
+) -> Place:
+    """Returns where the study's measurements of a way of launching belong in the ledger.
+
+    Arguments:
+        study: The study.
+        pipe: Its pipeline.
+        cases: What is drawn.
+        capture: How the network is launched.
+        further: Metrics beside those of every trial.
+    """
     own = pipe.scheduler
     scheduler = [type(own).__name__, sorted((key, repr(value)) for key, value in own.config.items() if key[0] != "_")]
     setting = {"cases": cases_digest(shuffled(cases)), "scheduler": scheduler, **measuring(study)}
-    if (metrics := searched_metrics(study)) != ("lpips",):
+    if (metrics := (*searched_metrics(study), *further)) != ("lpips",):
         setting["metrics"] = metrics
     if counted := searched_counters(study):
         setting["counters"] = counted

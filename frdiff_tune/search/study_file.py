@@ -91,7 +91,8 @@ class MeasureSection(Section):
         latency_interval: Calls are timed until the speed-up's 95 % interval is this narrow: half its width over its value.
         latency_calls: Timed calls of policy and reference each, at most; the file says when the interval stayed wider.
         throughput_batch: Pictures per call at which pictures per second are measured too; absent: not measured.
-        metrics: What is measured of an exported policy's pictures, beside LPIPS and what the limits name.
+        metrics: What is measured of an exported policy's pictures, beside LPIPS and what the limits name; those between sets
+            are measured of the finalists as well.
         finalists: Points near the one that is wanted which are measured again, with fresh seeds of the search prompts, before
             one of them is exported; 1: the search's own figures decide.
         floor_count: Held-out cases on which the floors are measured: what the launch mode alone changes, and what four times

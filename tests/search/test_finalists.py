@@ -3,16 +3,17 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from frdiff_tune.measure import Case, Failure, Measurement
+from frdiff_tune.measure import Case, Failure, Measurement, load_cases, shuffled, verify
 from frdiff_tune.policy import Policy
+from frdiff_tune.report.exported import finalists_table
 from frdiff_tune.runtime import Capture
-from frdiff_tune.search import Front, Pick, Point, Study, front, pick, setting
-from frdiff_tune.search.finalists import FRESH_SEED, again
-from tests.search.recorded import Recorded, study_at
+from frdiff_tune.search import Export, Front, Pick, Point, Study, front, pick, setting
+from frdiff_tune.search.finalists import FRESH_SEED, Chosen, again
+from tests.search.recorded import COUNT, Recorded, study_at
 from tests.search.test_tuning import outcomes
 from tests.tiny import tiny_dit
 
@@ -30,13 +31,16 @@ def study(tmp_path: Path, pipe: Any) -> Study:
 
 
 def chosen(study: Study, found: Front, wanted: Pick, pipe: Any) -> Point:
+    return ended(study, found, wanted, pipe)[0]
+
+
+def ended(study: Study, found: Front, wanted: Pick, pipe: Any) -> Chosen:
     run = again(study, found, wanted, pipe)
     while True:
         try:
             next(run)
         except StopIteration as end:
-            assert isinstance(end.value, Point)
-            return end.value
+            return cast(Chosen, end.value)
 
 
 class Unlucky(Recorded):
@@ -55,7 +59,7 @@ def measured_by(monkeypatch: pytest.MonkeyPatch, make: Callable[[tuple[Case, ...
     """Makes finalists be measured so; returns what measured."""
     made: list[Recorded] = []
 
-    def evaluator(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Recorded:
+    def evaluator(study: Study, pipe: Any, cases: tuple[Case, ...], further: tuple[str, ...]) -> Recorded:
         made.append(make(cases))
         return made[-1]
 
@@ -103,3 +107,32 @@ def test_where_none_keeps_the_limit_the_search_decides(study: Study, pipe: Any, 
     found = front(study)
     measured_by(monkeypatch, Far)
     assert chosen(study, found, Pick(max_lpips=0.01), pipe) == pick(found, Pick(max_lpips=0.01))
+
+
+def test_metrics_between_sets_are_measured_of_finalists_once(
+    study: Study, pipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For real; the first one is broken off in between, and its figure is of all pictures nevertheless."""
+    monkeypatch.setenv("FRDIFF_TUNE_CACHE", str(tmp_path / "cache"))
+    measure = study.file.measure.model_copy(update={"metrics": ("psnr", "fd_alex"), "finalists": 2})
+    cases = study.file.cases.model_copy(update={"quality_batch": 2})
+    found = front(study)
+    study = replace(study, file=study.file.model_copy(update={"measure": measure, "cases": cases}))
+    run = again(study, found, Pick(), pipe)
+    while next(run) != (2, 2 * COUNT):
+        pass
+    run.close()
+    point, finalists = ended(study, found, Pick(), pipe)
+    assert len(finalists) == 2 and point in [each.point for each in finalists]
+    fresh = load_cases(pipe, study.file.cases.search, COUNT, first_seed=FRESH_SEED)
+    options: dict[str, Any] = {"cache_dir": tmp_path / "cache", "latency_calls": 2, "metrics": ["lpips", "fd_alex"]}
+    first, second = finalists
+    stated = verify(pipe, first.point.policy, shuffled(fresh), **setting.measuring(study), **options)
+    assert first.sets == {"fd_alex_4": pytest.approx(stated.sets[0].value, abs=1e-6)} and first.sets != second.sets
+    assert first.figures["lpips"].value == pytest.approx(stated.quality[0].value, abs=1e-6)
+    made = measured_by(monkeypatch, Recorded)
+    assert ended(study, found, Pick(), pipe) == (point, finalists) and not made, "what is known is not measured again"
+    export = Export(point.policy, point, (), finalists)
+    table = finalists_table(export, found.objectives)
+    assert [column.header for column in table.columns][3:] == ["lpips", "fd_alex_4", ""]
+    assert list(table.columns[-1].cells).count("chosen") == 1

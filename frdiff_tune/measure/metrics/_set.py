@@ -35,9 +35,16 @@ class SetMetric(ABC):
     """As studies write it; policy files add the sample size, as ``fid_1k``."""
     unit: ClassVar[str] = "1"
     better: ClassVar[Better] = "lower"
+    _metric: Any
+    """Torchmetrics' own."""
 
     def __init__(self, device: torch.device | str = "cpu", weights: Path | None = None) -> None:
         self.device = torch.device(device)
+        self.count = self.others = 0
+
+    def reset(self) -> None:
+        """Forgets all pictures."""
+        self._metric.reset()
         self.count = self.others = 0
 
     def add(self, drawn: Drawn, references: Drawn) -> None:
@@ -128,8 +135,6 @@ class Frechet(SetMetric):
     References:
         | GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017)
     """
-
-    _metric: Any
 
     def _take(self, pictures: Tensor, real: bool) -> None:
         with torch.inference_mode():
