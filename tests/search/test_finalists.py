@@ -9,10 +9,11 @@ import pytest
 
 from frdiff_tune.measure import Case, Failure, Measurement, load_cases, shuffled, verify
 from frdiff_tune.policy import Policy
-from frdiff_tune.report.exported import finalists_table
+from frdiff_tune.report.exported import export_json, finalists_table
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import Export, Front, Pick, Point, Study, front, pick, setting
 from frdiff_tune.search.finalists import FRESH_SEED, Chosen, again
+from tests.report.toy import MEASURED
 from tests.search.recorded import COUNT, Recorded, study_at
 from tests.search.test_tuning import outcomes
 from tests.tiny import tiny_dit
@@ -132,7 +133,9 @@ def test_metrics_between_sets_are_measured_of_finalists_once(
     assert first.figures["lpips"].value == pytest.approx(stated.quality[0].value, abs=1e-6)
     made = measured_by(monkeypatch, Recorded)
     assert ended(study, found, Pick(), pipe) == (point, finalists) and not made, "what is known is not measured again"
-    export = Export(point.policy, point, (), finalists)
+    export = Export(point.policy.model_copy(update={"measured": MEASURED}), point, (), finalists)
+    shown = export_json(export, tmp_path / "policy.json")["finalists"]
+    assert [(each["trial"], each["sets"]) for each in shown] == [(each.point.trial.number, each.sets) for each in finalists]
     table = finalists_table(export, found.objectives)
     assert [column.header for column in table.columns][3:] == ["lpips", "fd_alex_4", ""]
     assert list(table.columns[-1].cells).count("chosen") == 1
