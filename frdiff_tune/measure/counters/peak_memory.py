@@ -10,7 +10,9 @@ MIB = 2**20
 
 
 class PeakMemory(Counter):
-    """The most memory that the allocator has given out at once, in MiB: weights, activations and what a policy stores.
+    """The most memory that the allocator has given out at once, in MiB, of all that the process holds on the device.
+
+    Weights, activations and what a policy stores; also the metrics' networks, which are the same for every policy.
 
     Arguments:
         device: A CUDA device.
