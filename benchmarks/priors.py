@@ -74,7 +74,8 @@ def widths(parts: Sequence[tuple[Array, Array]], names: Sequence[Sequence[int]],
         adam.zero_grad()
         total = ((scale - USUAL) ** 2).sum() / 2 / APART**2
         for (traits, left, own), (height, noise) in zip(data, rest, strict=True):
-            near = torch.exp(-(torch.cdist(*[traits * torch.exp(-scale[own])] * 2) ** 2) / 2)
+            scaled = traits * torch.exp(-scale[own])
+            near = torch.exp(-(torch.cdist(scaled, scaled) ** 2) / 2)
             factor = torch.linalg.cholesky(torch.exp(2 * height) * near + torch.exp(2 * noise) * torch.eye(len(left)))
             total = total + (torch.linalg.solve_triangular(factor, left[:, None], upper=False) ** 2).sum() / 2
             total = total + torch.log(torch.diag(factor)).sum()
@@ -87,7 +88,7 @@ def widths(parts: Sequence[tuple[Array, Array]], names: Sequence[Sequence[int]],
 def measure(names: Sequence[str]) -> dict[str, Any]:
     """Returns the priors of some tables, and a row per table, as JSON values."""
     grounds = [Ground.load(name) for name in names]
-    rows, parts, own, laws = [], list[tuple[Array, Array]](), list[list[int]](), dict[str, list[tuple[float, float]]]()
+    rows, parts, own, laws = [], list[tuple[Array, Array]](), list[list[int]](), dict[str, list[list[float]]]()
     traits = list(dict.fromkeys(each for ground in grounds for each in ground.space.foresight.errors.traits))
     for name, ground in zip(names, grounds, strict=True):
         seen, losses = counted(ground)
@@ -95,8 +96,8 @@ def measure(names: Sequence[str]) -> dict[str, Any]:
         theta = law(model, seen, losses)
         left = losses - model._sum(theta, model._sources(seen))
         before = losses - model._sum(model.prior, model._sources(seen))
-        for source, a, p in zip(ground.space.foresight.errors.names, *np.split(theta, 2), strict=True):
-            laws.setdefault(kind(source), []).append((float(a), float(p)))
+        for source, both in zip(ground.space.foresight.errors.names, theta.reshape(2, -1).T.tolist(), strict=True):
+            laws.setdefault(kind(source), []).append(both)
         some = np.random.default_rng(0).permutation(len(seen))[:PART]
         parts.append((np.array([seen[i].traits for i in some]), left[some]))
         own.append([traits.index(each) for each in ground.space.foresight.errors.traits])

@@ -80,12 +80,15 @@ def test_every_metric_and_both_floors(tmp_path: Path) -> None:
     means = {(row.kind, row.metric): row for row in measured.floors if row.statistic == "mean"}
     assert len(means) == 6 and all(row.count == 2 for row in means.values())
     assert means["numerics", "lpips"].value == 0.0
-    assert 0 < means["numerics", "latent_l2"].value < 1e-5, "one picture per call sums in another order than two"
     alike = verify(pipe, policy, CASES, floor_count=2, batch=2, **options)
     assert {row.value for row in alike.floors if (row.kind, row.metric) == ("numerics", "latent_l2")} == {0.0}
     with Bench(pipe) as bench:
         coarse, fine = (draw(Contender(bench, None, steps), CASES[:2], {}) for steps in (4, 16))
+        alone = [draw(Contender(bench, None, 4), [case], {}) for case in CASES[:2]]
     (metric,) = load_paired(["latent_l2"])
+    off = [value for i, each in enumerate(alone) for value in metric(each, coarse[i])]
+    assert means["numerics", "latent_l2"].value == pytest.approx(sum(off) / 2, rel=1e-6), "one picture per call, not two"
+    assert max(off) < 1e-5
     assert means["discretisation", "latent_l2"].value == pytest.approx(sum(metric(fine, coarse)) / 2, rel=1e-6)
     assert means["discretisation", "psnr"].unit == "dB"
 

@@ -265,7 +265,8 @@ def _errors(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
 
 def _total(errors: Array) -> Array:
     """Returns log10 of the error of all thirds, for each weight of early steps, with shape (3,)."""
-    return _decades(np.sqrt((errors**2).sum(axis=1)))
+    found: Array = _decades(np.sqrt((errors**2).sum(axis=1)))
+    return found
 
 
 def _decades(error: Any) -> Any:  # noqa: ANN401

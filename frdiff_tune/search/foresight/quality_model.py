@@ -86,7 +86,8 @@ class QualityModel:
 
     def _sources(self, policies: Sequence[Foreseen]) -> Array:
         """Returns how far errors are above their usual size, in decades, with shape (n, sources)."""
-        return np.array([each.sources for each in policies]) - self.usual
+        found: Array = np.array([each.sources for each in policies]) - self.usual
+        return found
 
     def _sum(self, theta: Array, sources: Array) -> Array:
         return self._parts(theta, sources)[0]
