@@ -103,7 +103,7 @@ def measure(names: Sequence[str]) -> dict[str, Any]:
         own.append([traits.index(each) for each in ground.space.foresight.errors.traits])
         off = {"law_rms": round(float(left.std()), 3), "prior_rms": round(float(np.sqrt((before**2).mean())), 3)}
         rows.append({"table": name, "policies": len(seen), **off, "theta": np.round(theta, 2).tolist()})
-    priors = {name: [PRIORS[name][0], *np.round(np.mean(each, axis=0), 2).tolist()] for name, each in laws.items()}
+    priors = {name: [PRIORS[name][0], *(round(float(x), 2) for x in np.mean(each, axis=0))] for name, each in laws.items()}
     apart = np.concatenate([np.array(each) - np.mean(each, axis=0) for each in laws.values()])
     found = widths(parts, own, len(traits))
     scales = {name: round(SCALES[name] / width, 2) for name, width in zip(traits, found.tolist(), strict=True)}
