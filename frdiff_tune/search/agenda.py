@@ -42,7 +42,8 @@ class Agenda:
         """
         kinds, foreseen = study.file.search.starting_points, study.file.search.sampler in FORESEEING
         if kinds is None and foreseen:
-            return cls(space, starting_points(space, max(count, SELDOM), KNOWN_KINDS, 1 / SELDOM), seldom=True)
+            turns = -(-count // SELDOM)
+            return cls(space, starting_points(space, turns, KNOWN_KINDS, 1.0), seldom=True)
         return cls(space, starting_points(space, count, TURNS if kinds is None else kinds, SHARE))
 
     def due(self, tried: int, trials: Sequence[FrozenTrial]) -> int | None:

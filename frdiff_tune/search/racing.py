@@ -73,7 +73,7 @@ class Race:
         rivals = [member for member in front if member.latency_ms.value <= latency_ms.low]
         level = self.level / max(len(rivals) * (blocks - 1), 1)
         mean = fmean(self._by_case(candidate).values())
-        able = (member for member in rivals if fmean(self._by_case(member.blocks).values()) <= mean)
+        able = (each for each in rivals if each.blocks and fmean(self._by_case(each.blocks).values()) <= mean)
         return next((member for member in able if self._p(candidate, member.blocks) < level), None)
 
     def _p(self, candidate: Sequence[Measurement], member: Sequence[Measurement]) -> float:
