@@ -33,7 +33,7 @@ from frdiff_tune.search.study import Study
 from frdiff_tune.search.tuning import tune
 
 TRIALS = 1000
-PROPOSALS, BEFORE = 20, 40
+PROPOSALS, BEFORE = 20, 150
 """Proposals that are timed, and those before them that are not: a study of a thousand trials has met most solvers and step
 counts of its space, and what is foreseen of their runs is kept."""
 SAMPLERS_TIMED = ("auto", "tpe", "local", "nsga2", "random")

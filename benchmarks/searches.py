@@ -136,7 +136,8 @@ METHODS: dict[str, Method] = {
     "fewer steps": listed(fewer_steps),
 }
 """Name -> search."""
-CAPS = {"GP": 80, **dict.fromkeys(("NSGA-II", "NSGA-III", "NSGA-II, as ECAD", "TPE", "quasi-random"), 800)}
+LOCAL = ("ours, no foresight", "ours, no foresight, no racing", "local search")
+CAPS = {"GP": 80, **dict.fromkeys(("NSGA-II", "NSGA-III", "NSGA-II, as ECAD", "TPE", "quasi-random", *LOCAL), 400)}
 """Evaluations of searches whose proposals take long, at most; who is not there by then counts as the whole table."""
 
 

@@ -30,6 +30,9 @@ class Outline:
         shares: How much of the way from there to the fitted one, per part of the run.
         features: What stands in for features that are reused.
         every: At every how many steps each of ``groups`` computes between keyframes; 0 not at all.
+
+    Attributes:
+        nfe: Steps that call the network.
     """
 
     scheduler: str
@@ -43,11 +46,13 @@ class Outline:
     shares: tuple[float, ...] = ()
     features: str = HOLD
     every: tuple[int, ...] = ()
+    nfe: int = field(init=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         what = self.scheduler, self.keyframes, self.mixing, self.groups, self.variable, self.strength, self.shares, self.every
         object.__setattr__(self, "_hash", hash(what))
+        object.__setattr__(self, "nfe", sum(lam > 0 for lam in self.mixing))
 
     def __hash__(self) -> int:  # a proposal looks thousands of times into tables of outlines, whose tuples are long
         return self._hash
@@ -56,11 +61,6 @@ class Outline:
     def T(self) -> int:
         """Denoiser steps of the run."""
         return len(self.mixing)
-
-    @property
-    def nfe(self) -> int:
-        """Steps that call the network."""
-        return sum(lam > 0 for lam in self.mixing)
 
     def reused(self, group: str) -> int:
         """Returns the network calls in which a group reuses."""

@@ -32,8 +32,8 @@ from frdiff_tune.search.space_file import CAPTURE, Params
 Array = NDArray[np.float64]
 What = tuple[Outline, Capture]
 
-LEARNT = 160
-"""Trials that the model of distances learns from at most: those nearest to the front."""
+LEARNT = 128
+"""Trials that the model of distances learns from at most, and that the front is looked for among: those nearest to it."""
 NODES = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
 """Where a foreseen latency is tried, in standard deviations, and how much it counts: Gauss and Hermite's rule of three."""
 FASTEST = 0.01
@@ -183,7 +183,7 @@ class _Foretold:
             capture: LatencyModel(*names, [each.what[0] for each in own], [each.ratio for each in own])
             for capture, own in by_launch.items()
         }
-        within = [each for each in seen if each.within]
+        within = [each for each in some if each.within]
         times = self._latency([each.what for each in within])[0].tolist()
         self.points = [(each.loss, ratio) for each, ratio in zip(within, times, strict=True)]
         self.front = _front([each.what for each in within], self.points)
