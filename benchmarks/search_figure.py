@@ -27,6 +27,10 @@ measured until the front so far had 95 % of the hypervolume of the whole table, 
 (0.05, 1). Starting points count, and recorded full runs count as one. Measured seconds are what the recorded measurements took;
 a trial that is stopped early costs less of them. The latency is that of all policies that make the same network calls. Medians
 of {seeds} seeds, and quartiles in brackets; who does not get there in half of the seeds has not reached it.
+
+Read our row as optimistic: what foresight expects before anything is measured was fitted to these two tables
+(`python -m benchmarks.priors demo demo-dit`), and how surely it expects that was chosen among some dozens of settings by
+searches of them. No third model has been recorded to check it on.
 """
 """What stands above the tables."""
 

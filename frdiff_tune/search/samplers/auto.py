@@ -20,6 +20,8 @@ def auto(proposal: Proposal) -> BaseSampler:
     random                                486, 1002    402, 1128
     ====================================  ===========  ===========
 
+    These are optimistic: what foresight expects, and how surely, was chosen on the same two tables.
+
     Dynamic programming over keyframe sets alone, annealing over them, FRDiff's uniform grid and fewer steps never get to 95 %.
 
     Arguments:
