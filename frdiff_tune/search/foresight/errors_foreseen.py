@@ -55,8 +55,8 @@ SCALES = {
     **dict(zip(SHAPE, (1.34, 0.66, 4.84, 2.31, 3.79, 3.11, 2.37, 1.92, 0.63, 0.98, 0.1, 0.19, 1.3, 1.82), strict=True)),
     "ratio": 4.65, "group": 0.49, "solver": 1.23, "variable": 0.7, "feature": 0.7,
 }  # fmt: skip
-"""Kind of trait -> what it is multiplied with, so that 1 is far: ``benchmarks.priors`` fits them to recorded tables. Those have one
-variable and one forecast of features, so the scales of these two are guessed."""
+"""Kind of trait -> what it is multiplied with, so that 1 is far: ``benchmarks.priors`` fits them to recorded tables. Those
+have one variable and one forecast of features, so the scales of these two are guessed."""
 LEAST = 1e-3
 """Errors below this, in standard deviations of a sample's entries, cannot be told from none."""
 KEPT = 2**14

@@ -36,8 +36,8 @@ PRIORS = {
 }
 """Kind of error -> its usual size, and a and p; distances are LPIPS. ``benchmarks.priors`` fits them to recorded tables."""
 LOOSE = (0.7, 0.6)
-"""Standard deviations of a and p. These and the numbers below, but ``MOST`` and ``LEAST``, are the best of some dozens of settings
-that were tried in searches of the two recorded tables; no other model has confirmed them."""
+"""Standard deviations of a and p. These and the numbers below, but ``MOST`` and ``LEAST``, are the best of some dozens of
+settings that were tried in searches of the two recorded tables; no other model has confirmed them."""
 OWN = (0.35, 0.3)
 """As much of them is a kind's own; the rest jumps and groups share, as a distance does not know where an error comes from."""
 ALIKE = ("jump early", "jump middle", "jump late", "group")
