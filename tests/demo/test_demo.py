@@ -18,6 +18,8 @@ from frdiff_tune.errors import MeasureError, ModelError
 TEXT = ("prompts/search.txt", "prompts/held_out.txt")
 ROWS = tuple(f"prompts/{part}_{task}.jsonl" for part in ("search", "held_out") for task in ("img2img", "inpaint"))
 CLASSES = ("prompts/search_classes.txt", "prompts/held_out_classes.txt")
+COUNTS = (96, 32)
+"""Lines to search with and lines held out."""
 ARTICLES = ("", "a ", "the ", "an emoji of a ", "a picture of a ", "cute ")
 KINDS = {  # from the first to the last name of each run of the vocabulary
     "face": ("beaming face with smiling eyes", "speak-no-evil monkey"),
@@ -108,19 +110,19 @@ def test_prompts_stay_inside_the_vocabulary() -> None:
         assert all(token.endswith("</w>") for token in tokens[1:-1]), (prompt, tokens)  # whole words, no letters
 
 
-@pytest.mark.parametrize("name", TEXT)
-def test_prompts_cover_what_the_model_draws(name: str) -> None:
+@pytest.mark.parametrize(("name", "count"), zip(TEXT, COUNTS, strict=True))
+def test_prompts_cover_what_the_model_draws(name: str, count: int) -> None:
     prompts = [parts(prompt) for prompt in lines(name)]
-    assert len(prompts) == len(set(lines(name))) == 32
+    assert len(prompts) == len(set(lines(name))) == count
     assert {front for front, _, _ in prompts} == set(ARTICLES)
     assert {colour for _, _, colour in prompts} == set(demo.colours())
     assert {kind(subject) for _, subject, _ in prompts} == set(KINDS)
-    assert {colour for _, _, colour in prompts[:16]} == set(demo.colours())  # studies/demo.toml searches with 16
+    assert {colour for _, _, colour in prompts[:16]} == set(demo.colours())  # benchmarks/tables/demo.toml searches with 16
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_classes_cover_what_the_model_draws(name: str) -> None:
-    assert len(lines(name)) == len(set(lines(name))) == 32
+@pytest.mark.parametrize(("name", "count"), zip(CLASSES, COUNTS, strict=True))
+def test_classes_cover_what_the_model_draws(name: str, count: int) -> None:
+    assert len(lines(name)) == len(set(lines(name))) == count
     assert {kind(subject) for subject in lines(name)} == set(KINDS)
 
 
@@ -136,7 +138,7 @@ def test_every_picture_is_small_and_used() -> None:
 
 def test_nothing_is_both_searched_and_held_out() -> None:
     searched, held_out = ({parts(prompt)[1] for prompt in lines(name)} for name in TEXT)
-    assert len(searched) == len(held_out) == 32
+    assert (len(searched), len(held_out)) == COUNTS
     assert not searched & held_out
     assert not set(lines(CLASSES[0])) & set(lines(CLASSES[1]))
 

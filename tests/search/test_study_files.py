@@ -24,7 +24,7 @@ def test_shipped_studies_load_by_bare_name_and_by_path(name: str) -> None:
 
 def test_what_the_studies_of_the_embedded_models_ask() -> None:
     study = load_study("demo")
-    assert (study.file.cases.search_count, study.file.cases.held_out_count) == (32, 32)
+    assert (study.file.cases.search_count, study.file.cases.held_out_count) == (96, 32)
     assert study.file.call.arguments == {"guidance_scale": 7.5}
     assert study.limits == (Limit("lpips", 0.05),)
 
