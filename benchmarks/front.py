@@ -30,6 +30,7 @@ from benchmarks.record import heading, save
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.search.objective import non_dominated
+from frdiff_tune.search.outcome import POLISHED
 from frdiff_tune.search.pareto import Front, front
 from frdiff_tune.search.setting import held_out_cases, open_pipeline
 from frdiff_tune.search.solvers import runnable
@@ -115,7 +116,7 @@ def known(pipe: Any, steps: int) -> Iterator[Named]:  # noqa: ANN401
 def ours(found: Front) -> Iterator[Named]:
     """Yields the study's front without the known policies on it, and what was closest at each number of network calls.
 
-    The search's 32 pictures cannot tell neighbours on the front apart, so what a lucky one hides is measured, too; the choice
+    The search's pictures cannot tell neighbours on the front apart, so what a lucky one hides is measured, too; the choice
     is made by the search's figures alone.
     """
     trials = [point for point in found.points if not point.trial.known and not is_plain(point.policy)]
@@ -127,7 +128,7 @@ def ours(found: Front) -> Iterator[Named]:
     for point in trials:
         if point.trial.number in chosen:
             family = "starting" if point.trial.family.startswith("starting") else "found"
-            yield f"trial {point.trial.number}", family, "", point.policy
+            yield f"trial {point.trial.number}{', polished' * (point.trial.family == POLISHED)}", family, "", point.policy
 
 
 def is_plain(policy: Policy) -> bool:
@@ -149,7 +150,7 @@ def measure(study: Study, seeds: int) -> dict[str, Any]:
         anchor_ms = held_out.anchor_ms()
     return {
         **heading(study, pipe, f"python -m benchmarks.front {study.name} --seeds {seeds}", len(held_out.cases)),
-        "trials": len(found.points),
+        "trials": len(found.points) + len(found.stopped),
         "reference": {"steps": held_out.steps, "latency_ms": middle * anchor_ms, "pairs": len(reference)},
         "rows": [
             {**asdict(row), "latency_share": share, "latency_ms": share * middle * anchor_ms, "lpips_mean": fmean(row.lpips)}

@@ -18,7 +18,7 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property, partial
 from itertools import product
 from typing import Any
 
@@ -83,6 +83,7 @@ class Space:
         self._walk = walk or Walk(pipe)
         self.schedulers = self._walked(runnable(pipe, file.steps.scheduler, file.steps.spacing))
         self.groups = resolve_groups(pipe, file.groups)
+        self.nested = cache(partial(without_nesting, self.groups))
         self.mixing = MixingSpace(file.mixing)
         self.variables = _variables(file.forecast.variable, pipe)
         self._full: dict[tuple[int, str], Policy] = {}
@@ -220,7 +221,7 @@ class Space:
             full.sampling.num_inference_steps,
             self.keyframes(params)[0],
             mixing=self.mixing.decode(params)(full.T),
-            groups=without_nesting(self.groups, (name for name in self.groups if params[f"group.{name}"])),
+            groups=self.nested(tuple(name for name in self.groups if params[f"group.{name}"])),
             order=params["forecast.order"],
             variable=params["forecast.variable"],
             strength=round_strength(params.get(STRENGTH, self.file.forecast.strength[0])),

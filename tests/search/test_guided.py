@@ -77,7 +77,8 @@ def test_what_a_study_wants_is_what_it_gets(
 ) -> None:
     best = {}
     for sampler in ("auto", "random"):
-        study = study_at(tmp_path / sampler, "demo-dit", sampler=sampler, trials=30, objectives=objectives, limits=limits)
+        wanted = {"objectives": objectives, "limits": limits, "starting_points": ()}
+        study = study_at(tmp_path / sampler, "demo-dit", sampler=sampler, trials=30, **wanted)
         outcomes(study, pipe)
         shown = front(study)
         directions = [direction.name for direction in optuna_study(study).directions]

@@ -59,6 +59,8 @@ SCALES = {
 have one variable and one forecast of features, so the scales of these two are guessed."""
 LEAST = 1e-3
 """Errors below this, in standard deviations of a sample's entries, cannot be told from none."""
+NOTHING = 1e-9
+"""Of scores' variance, what a direction may have less of to be left out."""
 KEPT = 2**14
 """Policies whose errors are kept: a proposal asks for those of some hundreds."""
 NEAR = 0.3
@@ -72,11 +74,13 @@ class _Walk:
     Arguments:
         times: Its timesteps, length T.
         gram: E z[s] z[t], with shape (T, T).
+        scores: Vectors whose products are these, with shape (T, rank).
         c: By how much an error of a score moves the sample, for each weight of early steps, with shape (3, T).
     """
 
     times: tuple[float, ...]
     gram: Array
+    scores: Array
     c: Array
 
 
@@ -143,7 +147,8 @@ class ErrorSources:
         return float(_total(self._jump(outline))[1])
 
     def _foreseen(self, outline: Outline) -> Foreseen:
-        by_third, by_group = self._jump(outline), {g: self._reuse(outline, g) for g in outline.groups}
+        by_third, by_interval = self._jump(outline), {every: self._reuse(outline, every) for every in set(outline.every)}
+        by_group = {g: by_interval[every] for g, every in zip(outline.groups, outline.every, strict=True)}
         nothing = np.full(len(EARLY), log10(LEAST))
         reuse = np.max([nothing, *by_group.values()], axis=0)
         ratio = self.space.full(self.space.reference_steps, outline.scheduler).T / outline.T
@@ -158,16 +163,21 @@ class ErrorSources:
 
     def _jump(self, outline: Outline) -> Array:
         """Returns what forecast scores make, for every weight of early steps and by thirds of the run, with shape (3, 3)."""
-        walk, moved = self._walk(outline), _held(outline.keyframes, outline.T)
+        walk = self._walk(outline)
+        moved = _held(outline.keyframes, walk.scores)
         if outline.jumps and outline.order:
-            moved = moved + outline.strength * _trend(walk.times, outline)
+            moved = moved + outline.strength * _trend(walk, outline)
         return _errors(moved * (1 - np.array(outline.mixing))[:, None], outline.keyframes, walk)
 
-    def _reuse(self, outline: Outline, group: str) -> Array:
-        """Returns log10 of what a group makes that keeps its features, for every weight of early steps, with shape (3,)."""
-        computes = computing(outline.keyframes, outline.T, outline.every[outline.groups.index(group)])
-        residuals = _held(computes, outline.T) * np.array(outline.mixing)[:, None]
-        return _total(_errors(residuals, computes, self._walk(outline)))
+    def _reuse(self, outline: Outline, every: int) -> Array:
+        """Returns log10 of what groups make that keep their features, for every weight of early steps, with shape (3,).
+
+        Arguments:
+            outline: The policy's.
+            every: At every how many steps they compute between keyframes; 0 not at all.
+        """
+        walk, computes = self._walk(outline), computing(outline.keyframes, outline.T, every)
+        return _total(_errors(_held(computes, walk.scores) * np.array(outline.mixing)[:, None], computes, walk))
 
     def _walk(self, outline: Outline) -> _Walk:
         variable: Variable = outline.variable or self.space.variables[0]
@@ -181,7 +191,7 @@ class ErrorSources:
             if seen is not None and seen.levels:
                 levels = levels_at(seen, times)
                 c = np.stack([step_weights(levels, seen.prediction, variable, early) for early in EARLY])
-            self._walks[key] = _Walk(times, gram, c)
+            self._walks[key] = _Walk(times, gram, _vectors(gram), c)
         return self._walks[key]
 
     def _shape(self, outline: Outline, jump: Array, reuse: Array) -> tuple[float, ...]:
@@ -208,12 +218,18 @@ def _own_label(space: "Space") -> str:
     return own_scheduler(space)
 
 
-def _held(steps: Sequence[int], T: int) -> Array:
-    """Returns z[s_0] - z[t] as weights of z, where s_0 is the last of ``steps`` up to t, with shape (T, T)."""
-    known = np.array(steps)
-    found = np.zeros((T, T))
-    found[np.arange(T), known[np.searchsorted(known, np.arange(T), side="right") - 1]] = 1.0
-    found[np.arange(T), np.arange(T)] -= 1.0
+def _held(steps: Sequence[int], scores: Array) -> Array:
+    """Returns z[s_0] - z[t], where s_0 is the last of ``steps`` up to t, with shape (T, rank)."""
+    known, every = np.array(steps), np.arange(len(scores))
+    found: Array = scores[known[np.searchsorted(known, every, side="right") - 1]] - scores
+    return found
+
+
+def _vectors(gram: Array) -> Array:
+    """Returns vectors of which a matrix holds the products, with shape (T, rank)."""
+    sizes, axes = np.linalg.eigh(gram)
+    there = sizes > NOTHING * sizes[-1]
+    found: Array = axes[:, there] * np.sqrt(sizes[there])
     return found
 
 
@@ -224,26 +240,26 @@ def _supposed(T: int) -> Array:
     return found
 
 
-def _trend(times: Sequence[float], outline: Outline) -> Array:
-    """Returns how extrapolated weights differ from held ones, at strength 1, with shape (T, T)."""
-    found = np.zeros((outline.T, outline.T))
+def _trend(walk: _Walk, outline: Outline) -> Array:
+    """Returns how extrapolated scores differ from held ones, at strength 1, with shape (T, rank)."""
+    times, scores, found = walk.times, walk.scores, np.zeros_like(walk.scores)
     if len(set(times)) < len(times):
         for t, row in enumerate(lagrange_weights(times, outline.keyframes, outline.order)):
-            kept = [k for k in outline.keyframes if k < t][::-1]
-            found[t, kept[: len(row)]] += row
             if row:
-                found[t, kept[0]] -= 1.0
+                kept = [k for k in outline.keyframes if k < t][::-1]
+                found[t] = np.array(row) @ scores[kept[: len(row)]] - scores[kept[0]]
         return found
     keyframes, at = np.array(outline.keyframes), np.array(times)
     place = np.searchsorted(keyframes, np.arange(outline.T), side="right") - 1
+    jumps = np.ones(outline.T, dtype=bool)
+    jumps[keyframes] = False
     for nodes in range(2, outline.order + 2):  # as many keyframes as there are, up to the order's
-        ripe = place >= nodes - 1 if nodes == outline.order + 1 else place == nodes - 1
-        steps = np.setdiff1d(np.flatnonzero(ripe), keyframes, assume_unique=True)
-        kept = keyframes[place[steps, None] - np.arange(nodes)]
-        apart = np.where(np.eye(nodes, dtype=bool), 1.0, at[kept][:, :, None] - at[kept][:, None, :])
-        ahead = np.where(np.eye(nodes, dtype=bool), 1.0, (at[steps, None] - at[kept])[:, None, :])
-        found[steps[:, None], kept] = (ahead / apart).prod(axis=2)
-        found[steps, kept[:, 0]] -= 1.0
+        steps = np.flatnonzero(jumps & (place >= nodes - 1 if nodes == outline.order + 1 else place == nodes - 1))
+        kept, own = keyframes[place[steps, None] - np.arange(nodes)], np.eye(nodes, dtype=bool)
+        apart = np.where(own, 1.0, at[kept][:, :, None] - at[kept][:, None, :])
+        ahead = np.where(own, 1.0, (at[steps, None] - at[kept])[:, None, :])
+        weights = (ahead / apart).prod(axis=2)
+        found[steps] = (weights[:, None, :] @ scores[kept])[:, 0] - scores[kept[:, 0]]
     return found
 
 
@@ -251,16 +267,14 @@ def _errors(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
     """Returns the error for each weight of early steps and each third of the run, with shape (3, 3).
 
     Arguments:
-        residuals: r as weights of z, with shape (T, T).
-        first: Where segments begin.
+        residuals: r, with shape (T, rank).
+        first: Where segments begin, 0 first.
         walk: The run's scores and weights.
     """
-    T, begins = len(walk.times), np.array(first)
-    inside = (np.searchsorted(begins, np.arange(T), side="right") - 1) == np.arange(len(begins))[:, None]
-    rows = (walk.c[:, None, :] * inside).reshape(-1, T) @ residuals
-    squares = ((rows @ walk.gram) * rows).sum(axis=1).reshape(len(EARLY), -1)
-    third = np.arange(3) == (3 * begins // T)[:, None]
-    found: Array = np.sqrt(np.maximum(squares @ third, 0.0))
+    begins = np.array(first)
+    moved = np.add.reduceat(walk.c[:, :, None] * residuals, begins, axis=1)
+    third = np.arange(3) == (3 * begins // len(residuals))[:, None]
+    found: Array = np.sqrt((moved**2).sum(axis=2) @ third)
     return found
 
 

@@ -43,27 +43,27 @@ class LatencyModel:
         prior = np.array([FIXED, STEP, network, *[SAVED * network] * len(groups), *[0.0] * len(solvers)])
         loose = np.array([0.05, 0.15, 0.2, *[0.4] * len(groups), *[0.05] * len(solvers)])
         whole = np.array([[1.0, 1.0, 1.0, *[0.0] * (len(groups) + len(solvers))]])  # the reference itself
-        rows = np.concatenate([whole, np.array([self._row(each) for each in measured]).reshape(-1, len(prior))])
+        rows = np.concatenate([whole, *(self._row(each) for each in measured)])
         y = np.array([1.0, *ratios])
         weight = 1 / (ERROR * y)
         left = np.concatenate([rows * weight[:, None], np.diag(1 / loose)])
         right = np.concatenate([y * weight, prior / loose])
-        self.b: Array = np.linalg.lstsq(left, right, rcond=None)[0]
         self.covariance: Array = np.linalg.inv(left.T @ left)
+        self.b: Array = self.covariance @ (left.T @ right)
 
     def __call__(self, outlines: Sequence[Outline]) -> tuple[Array, Array]:
         """Returns latency over the reference's, and its standard deviation, by how far b is known; both with shape (n,)."""
-        rows = np.array([self._row(each) for each in outlines])
+        rows = np.concatenate([self._row(each) for each in outlines])
         unsure = np.sqrt(np.maximum(((rows @ self.covariance) * rows).sum(1), 0.0))
         return np.maximum(rows @ self.b, 1e-3), unsure
 
-    def _row(self, outline: Outline) -> tuple[float, ...]:
+    def _row(self, outline: Outline) -> Array:
         return _row(outline, tuple(self.groups), tuple(self.solvers), self.T)
 
 
 @lru_cache(maxsize=2**14)
-def _row(outline: Outline, groups: tuple[str, ...], solvers: tuple[str, ...], reference_T: int) -> tuple[float, ...]:
-    """Returns what b is multiplied with; a proposal asks for that of every trial again."""
+def _row(outline: Outline, groups: tuple[str, ...], solvers: tuple[str, ...], reference_T: int) -> Array:
+    """Returns what b is multiplied with, with shape (1, n); a proposal asks for that of every trial again."""
     T = outline.T / reference_T
     reused = (-outline.reused(group) / reference_T for group in groups)
-    return (1.0, T, outline.nfe / reference_T, *reused, *(T * (label == outline.scheduler) for label in solvers))
+    return np.array([[1.0, T, outline.nfe / reference_T, *reused, *(T * (label == outline.scheduler) for label in solvers)]])

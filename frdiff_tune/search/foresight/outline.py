@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 from frdiff_tune.policy.canonical import JUMP_BELOW
 from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.forecasts import HOLD
-from frdiff_tune.search.grouping import without_nesting
 from frdiff_tune.search.intervals import chosen, computing
 from frdiff_tune.search.space_file import FEATURES, STRENGTH, Params, round_fit, round_strength
 
@@ -87,7 +86,7 @@ def outline_of(space: "Space", params: Params) -> Outline:
     lam = [float(value) if value >= JUMP_BELOW else 0.0 for value in space.mixing.decode(params)(T)]
     mixing = tuple(1.0 if t in known else value for t, value in enumerate(lam))
     reuses = any(mixing[t] > 0 for t in range(T) if t not in known)
-    groups = tuple(without_nesting(space.groups, (g for g in space.groups if params[f"group.{g}"]))) if reuses else ()
+    groups = tuple(space.nested(tuple(g for g in space.groups if params[f"group.{g}"]))) if reuses else ()
     scheduler, steps = params["scheduler"], params["num_inference_steps"]
     if not groups and min(mixing) == 1:
         return Outline(scheduler, steps, tuple(range(T)), mixing)

@@ -13,8 +13,9 @@ from frdiff_tune.search.space_file import STRENGTH, Params
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
 
-FOUND, NEAR, ANYWHERE = 24, 48, 8
-"""How many keyframe sets of least foreseen error, neighbours of the front, and uniform draws are candidates."""
+RUNS, SIZES, NEAR, ANYWHERE = 12, 2, 48, 8
+"""Candidates are keyframe sets of least foreseen error, of so many sizes in so many runs each, neighbours of the front, and
+uniform draws."""
 STRENGTHS = (-0.25, 0.0, 0.0, 0.25, 0.5, 1.0)
 OWN_RUN = 0.6
 """Chance that a keyframe set of least foreseen error is for the reference's own steps and solver."""
@@ -42,8 +43,8 @@ class Candidates:
         """
         for _ in range(ANYWHERE):
             yield self._anywhere()
-        for _ in range(FOUND):
-            yield self._found(self._of(parents) if parents and self.rng.random() < 0.5 else self._anywhere())
+        for _ in range(RUNS):
+            yield from self._found(self._of(parents) if parents and self.rng.random() < 0.5 else self._anywhere())
         yield from self.near(parents, NEAR)
 
     def near(self, parents: Sequence[Params], count: int) -> Iterator[dict[str, Any]]:
@@ -56,22 +57,23 @@ class Candidates:
         places = self.rng.random(len(self.space.distributions)).tolist()
         return {name: _at(each, place) for (name, each), place in zip(self.space.distributions.items(), places, strict=True)}
 
-    def _found(self, beginning: Params) -> dict[str, Any]:
-        """Returns parameters with a keyframe set of least foreseen error, of any size."""
+    def _found(self, beginning: Params) -> Iterator[dict[str, Any]]:
+        """Yields parameters with keyframe sets of least foreseen error, of any size, in one run."""
         space, section, params = self.space, self.space.file, dict(beginning)
         if self.rng.random() > REUSING:
             params |= {f"group.{name}": False for name in section.groups}
             params |= {"mixing": "jump"} if "jump" in section.mixing.families else {}
         if self.rng.random() < OWN_RUN:
             params |= {"scheduler": space.foresight.errors.own, "num_inference_steps": space.steps[1]}
-        if STRENGTH in params:
-            low, high = section.forecast.strength
-            params[STRENGTH] = float(np.clip(self._of(STRENGTHS), low, high))
         own = params["forecast.variable"], int(self.rng.integers(len(EARLY)))
         sets = space.foresight.errors.sets(params["num_inference_steps"], params["scheduler"], *own)
         least, most = section.keyframes.count
         sizes = [size for size in sets if least <= size <= most] or list(sets)
-        return space.with_keyframes(params, list(sets[self._of(sizes)]))
+        for _ in range(SIZES):
+            if STRENGTH in params:
+                low, high = section.forecast.strength
+                params[STRENGTH] = float(np.clip(self._of(STRENGTHS), low, high))
+            yield space.with_keyframes(params, list(sets[self._of(sizes)]))
 
     def _of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
         return things[int(self.rng.integers(len(things)))]
