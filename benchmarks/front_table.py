@@ -90,6 +90,8 @@ def figure(result: dict[str, Any], path: Path) -> None:
     canvas, axes = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
     for family, (colour, marker, label) in FAMILIES.items():
         rows = [row for row in result["rows"] if row["family"] == family]
+        if not rows:
+            continue
         size = 110 if marker == "*" else 34
         axes.scatter(
             [row["latency_ms"] for row in rows], [max(row["lpips_mean"], FLOOR) for row in rows],
@@ -103,7 +105,7 @@ def figure(result: dict[str, Any], path: Path) -> None:
         xytext=(-11, 6), textcoords="offset points",
     )  # fmt: skip
     axes.set(yscale="log", xlim=(0, None), xlabel="time of one picture, ms (whole pipeline call)")
-    axes.set_ylabel(f"mean LPIPS against the reference (AlexNet; lower is closer; below {FLOOR:g}: at {FLOOR:g})")
+    axes.set_ylabel(f"mean LPIPS against the reference\n(AlexNet; lower is closer; below {FLOOR:g}: at {FLOOR:g})")
     axes.set_title(f"{result['study']}: {result['pictures']} held-out pictures", loc="left", fontsize=11)
     axes.grid(alpha=0.25, which="both", lw=0.5)
     axes.legend(fontsize=8, frameon=True)
