@@ -62,7 +62,11 @@ def test_medians_do_not_see_the_pictures_that_flip() -> None:
     assert gain.value == pytest.approx(4.0)
     both = figures(rows, [0.8, 0.2])
     assert both["gain_at_median_lpips_0.001"]["value"] == pytest.approx(4.0)
-    assert any("At a median LPIPS of 0.001 our fastest policy is **4.00 times** faster" in claim for claim in _claims(both))
+    claims = _claims(both, {"fewer steps", "found"})
+    assert any("At a median LPIPS of 0.001 our fastest policy is **4.00 times** faster" in claim for claim in claims)
+    told = [_claims(both, {"found", *own}) for own in ((), ("starting",))]
+    beside = [any("minus our starting points" in claim for claim in claims) for claims in told]
+    assert beside == [False, True], "nothing is compared with starting points that were not measured"
 
 
 def test_a_gain_has_the_interval_of_other_pictures() -> None:
