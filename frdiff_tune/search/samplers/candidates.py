@@ -1,6 +1,7 @@
 """Candidates: the policies among which a guided search chooses."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +10,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from frdiff_tune.search.foresight import EARLY
 from frdiff_tune.search.samplers.neighbours import Neighbours
 from frdiff_tune.search.space_file import STRENGTH, Params
+from frdiff_tune.search.starting import KNOWN_KINDS, starting_points
 
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
 
-RUNS, SIZES, NEAR, ANYWHERE = 12, 2, 48, 8
-"""Candidates are keyframe sets of least foreseen error, of so many sizes in so many runs each, neighbours of the front, and
-uniform draws."""
+RUNS, SIZES, NEAR, ANYWHERE, KNOWN = 12, 2, 48, 8, 8
+"""Candidates are keyframe sets of least foreseen error, of so many sizes in so many runs each, neighbours of the front, uniform
+draws, and some of the known policies."""
 STRENGTHS = (-0.25, 0.0, 0.0, 0.25, 0.5, 1.0)
 OWN_RUN = 0.6
 """Chance that a keyframe set of least foreseen error is for the reference's own steps and solver."""
@@ -43,6 +45,9 @@ class Candidates:
         """
         for _ in range(ANYWHERE):
             yield self._anywhere()
+        known = _known(self.space)
+        for i in self.rng.permutation(len(known))[:KNOWN]:
+            yield dict(known[i])
         for _ in range(RUNS):
             yield from self._found(self._of(parents) if parents and self.rng.random() < 0.5 else self._anywhere())
         yield from self.near(parents, NEAR)
@@ -77,6 +82,12 @@ class Candidates:
 
     def _of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
         return things[int(self.rng.integers(len(things)))]
+
+
+@lru_cache(maxsize=2)
+def _known(space: "Space") -> tuple[Params, ...]:
+    """Returns the parameters of the known policies of a space."""
+    return tuple(point.params for point in starting_points(space, kinds=KNOWN_KINDS))
 
 
 def _at(distribution: BaseDistribution, place: float) -> Any:  # noqa: ANN401
