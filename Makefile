@@ -13,11 +13,11 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-# The embedded study, to an exported policy and two pictures under runs/demo/.
+# The short embedded study, to an exported policy and two pictures under runs/demo-quick/.
 demo: install
-	$(BIN)/frdiff-tune tune demo
-	$(BIN)/frdiff-tune export demo -o runs/demo/policy.json \
-	    --figure runs/demo/front.png --side-by-side runs/demo/side_by_side.png
+	$(BIN)/frdiff-tune tune demo-quick
+	$(BIN)/frdiff-tune export demo-quick -o runs/demo-quick/policy.json \
+	    --figure runs/demo-quick/front.png --side-by-side runs/demo-quick/side_by_side.png
 
 test: install
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from benchmarks.front_table import replace_block
 from benchmarks.record import RESULTS
 from frdiff_tune.policy import Measured, Policy, Quality
 
-RUN = Path("runs/demo")
+RUN = Path("runs/demo-quick")
 FILES = ("policy.json", "front.png", "side_by_side.png")
 
 

@@ -60,7 +60,7 @@ def test_studies_of_pictures_search_and_hold_out_other_pictures(name: str) -> No
     [
         ("guidance_scale = 7.5", 'image = "fox.png"', "`call` must not hold 'image': it comes from the cases"),
         ("guidance_scale = 7.5", "generator = 1", "`call` must not hold 'generator'"),
-        ("trials = 40", "trails = 40", r"`search.trails` is not a known key. Did you mean `trials`\?"),
+        ("trials = 150", "trails = 40", r"`search.trails` is not a known key. Did you mean `trials`\?"),
         ("[cases]", "[casses]", r"`casses` is not a known key. Did you mean `cases`\?|`cases` must be given"),
         ('"lpips"]', '"lpipps"]', r"`search.objectives` must name a figure .* but got 'lpipps'. Did you mean 'lpips'\?"),
         ('"lpips"]', '"fid"]', "`search.objectives` must name a figure that each case has but got 'fid'"),
@@ -76,8 +76,8 @@ def test_studies_of_pictures_search_and_hold_out_other_pictures(name: str) -> No
         ('sampler = "auto"', 'sampler = "tpee"', r"must name a sampler but got 'tpee'. Did you mean 'tpe'\?"),
         ('capture = ["eager"]', 'capture = ["graphs"]', "`search.capture` must name ways of launching but got 'graphs'"),
         ('capture = ["eager"]', "capture = []", r"`search.capture` must hold at least one way, .* but got \[\]"),
-        ("trials = 40", "trials = 0", "`search.trials` is not right: input should be greater than or equal to 1, but got 0"),
-        ("trials = 40", 'trials = "80"', "`search.trials` is not right: .*integer, but got '80'"),
+        ("trials = 150", "trials = 0", "`search.trials` is not right: input should be greater than or equal to 1, but got 0"),
+        ("trials = 150", 'trials = "80"', "`search.trials` is not right: .*integer, but got '80'"),
         ('source = "demo:emoji"', 'source = " "', "`model.source` must not be empty"),
         ('source = "demo:emoji"', "", "`model.source` must be given but is missing"),
         (
@@ -135,7 +135,7 @@ def test_a_broken_space_is_explained(tmp_path: Path, old: str, new: str, message
 
 
 def test_unknown_names_list_the_shipped_ones(tmp_path: Path) -> None:
-    listed = r"demo, demo-dit, demo-img2img, demo-inpaint, sdxl, stable-diffusion. Did you mean 'demo'\?"
+    listed = r"demo, demo-dit, demo-img2img, demo-inpaint, demo-quick, sdxl, stable-diffusion. Did you mean 'demo'\?"
     with pytest.raises(StudyError, match=listed):
         load_study("dmeo")
     with pytest.raises(SpaceError, match="dit, flux, pixart, sdxl, stable-diffusion, transformer"):
