@@ -59,7 +59,7 @@ def _proposals(space: Space, sampler: str) -> dict[str, Any]:
     study, foreseen = _filled(space), _Figures(space)
     times = []
     for i in range(BEFORE + PROPOSALS):
-        study.sampler = SAMPLERS[sampler](Proposal(space, i, TRIALS + i))
+        study.sampler = SAMPLERS[sampler](Proposal(space, 0, TRIALS + i))
         begun = time.perf_counter()
         trial = study.ask(space.distributions)
         times.append(1000 * (time.perf_counter() - begun))

@@ -103,16 +103,22 @@ def default_groups(pipe: Any) -> dict[str, tuple[str, ...]]:  # noqa: ANN401
     return groups
 
 
+class KnownSites(dict[str, tuple[str, ...]]):
+    """Sites of groups that were found on the pipeline before: builders take them as they are, and do not look again."""
+
+
 def match_groups(pipe: Any, patterns: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:  # noqa: ANN401
     """Returns the sites that each group's patterns name; of those that lie inside each other, the outermost.
 
     Arguments:
         pipe: A diffusers pipeline.
-        patterns: Group name -> shell patterns of site names, as ``unet.*.attentions.*``.
+        patterns: Group name -> shell patterns of site names, as ``unet.*.attentions.*``; or sites that are known.
 
     Raises:
         MismatchError: If a pattern matches no site; the message lists near names.
     """
+    if isinstance(patterns, KnownSites):
+        return dict(patterns)
     names = [site.name for site in discover_sites(pipe)]
     return {group: _match(group, globs, names) for group, globs in patterns.items()}
 

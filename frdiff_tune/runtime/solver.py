@@ -50,6 +50,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     """Returns a configuration value as JSON knows it; infinities, which it does not, as ``"inf"`` and ``"-inf"``."""
     if isinstance(value, float) and math.isinf(value):
         return str(value)
+    if value is None or type(value) in (bool, int, float, str):
+        return value
     return json.loads(json.dumps(value, default=lambda odd: odd.tolist() if hasattr(odd, "tolist") else str(odd)))
 
 

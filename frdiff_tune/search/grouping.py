@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from frdiff_tune.runtime import default_groups, match_groups
+from frdiff_tune.runtime.site import KnownSites
 
 Sites = tuple[str, ...]
 
@@ -28,7 +29,7 @@ def resolve_groups(pipe: Any, patterns: Mapping[str, Sequence[str]]) -> dict[str
     return dict(sorted(found.items(), key=lambda item: min(site.count(".") for site in item[1])))
 
 
-def without_nesting(groups: Mapping[str, Sites], chosen: Iterable[str]) -> dict[str, Sites]:
+def without_nesting(groups: Mapping[str, Sites], chosen: Iterable[str]) -> KnownSites:
     """Returns the chosen groups such that no site lies inside another group's: the outer one wins.
 
     A group loses the sites that lie inside, or are, those of a group before it; one that loses all is left out. Where a
@@ -39,7 +40,7 @@ def without_nesting(groups: Mapping[str, Sites], chosen: Iterable[str]) -> dict[
         chosen: Names of the groups that are on.
     """
     taken: list[str] = []
-    kept: dict[str, Sites] = {}
+    kept = KnownSites()
     wanted = set(chosen)
     for name in (name for name in groups if name in wanted):
         free = [site for site in sorted(groups[name], key=lambda site: site.count(".")) if not _meets(site, taken)]

@@ -149,8 +149,8 @@ def share_at(shares: Sequence[float], t: int, T: int) -> float:
 def _between(own: Sequence[float], fit: Array, share: float) -> tuple[float, ...]:
     """Returns (1 - share) * own + share * fit, rounded to float32, without zeros at the end."""
     size = max(len(own), len(fit))
-    first, second = (np.pad(np.asarray(each, dtype=float), (0, size - len(each))) for each in (own, fit))
-    row = [float32(float(value)) for value in (1 - share) * first + share * second]
+    first, second = ([*map(float, each), *[0.0] * (size - len(each))] for each in (own, fit))
+    row = [float32((1 - share) * a + share * b) for a, b in zip(first, second, strict=True)]
     while len(row) > 1 and row[-1] == 0.0:
         row.pop()
     return tuple(row)

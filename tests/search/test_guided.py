@@ -1,10 +1,12 @@
 """Guided search: what it proposes is new and within the space, better than random draws, and what the study wants."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from frdiff_tune.search import Space, TrialOutcome, TrialStopped, front, search_cases, tune
 from frdiff_tune.search.aim import Aim, loss
@@ -13,8 +15,10 @@ from frdiff_tune.search.designed import designed
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.outcome import FORESEEN, SO_FAR
 from frdiff_tune.search.samplers import Proposal
-from frdiff_tune.search.samplers.guided import GuidedSampler, guided
+from frdiff_tune.search.samplers.candidates import Candidates
+from frdiff_tune.search.samplers.guided import SHARED, GuidedSampler, guided
 from frdiff_tune.search.samplers.local import LocalSampler
+from frdiff_tune.search.space_file import Params
 from frdiff_tune.search.study import Study
 from tests.search.recorded import Recorded, recorded, study_at
 from tests.search.test_races import racing
@@ -128,6 +132,30 @@ def test_parallel_proposals_do_not_repeat_each_other(tmp_path: Path, pipe: Any) 
         asked.append(space.decode(kept.ask(space.distributions).params).digest)
     known = {point.trial.digest for point in front(study).points}
     assert len(set(asked)) == 4 and not known & {*asked}
+
+
+def test_proposals_share_their_draws_while_the_front_stays(
+    tmp_path: Path, pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_at(tmp_path, "demo-dit", trials=12)
+    outcomes(study, pipe)
+    kept, space = optuna_study(study), Space(study.space, pipe, 50)
+    drawn: list[int] = []
+    draw = Candidates.__call__
+
+    def counted(self: Candidates, parents: Sequence[Params]) -> Iterator[dict[str, Any]]:
+        drawn.append(len(parents))
+        return draw(self, parents)
+
+    monkeypatch.setattr(Candidates, "__call__", counted)
+    asked = []
+    for finished, draws in ((2 * SHARED, 1), (3 * SHARED - 1, 1), (3 * SHARED, 2), (2 * SHARED, 3)):
+        kept.sampler = guided(Proposal(space, 0, finished))
+        trial = kept.ask(space.distributions)
+        kept.tell(trial, state=TrialState.FAIL)
+        asked.append(trial.params)
+        assert len(drawn) == draws and drawn[0] > 0
+    assert asked[0] == asked[3], "what is proposed does not depend on what was kept"
 
 
 def test_losses_are_decades() -> None:

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frdiff_tune.policy.forecast import lagrange_weights
+from frdiff_tune.runtime.recording import weights_between
 from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.dynamic import best_sets, costs_between, step_weights
 from frdiff_tune.search.forecasts import HOLD
@@ -118,6 +119,7 @@ class ErrorSources:
         chosen = {"group": space.groups, "solver": self.solvers, "variable": space.variables[1:], "feature": self.forecasts}
         self.traits = (*SHAPE, "ratio", *(kind for kind, names in chosen.items() for _ in names))
         self.scales = np.array([SCALES[kind] for kind in self.traits])
+        self._recorded: dict[Variable, Array] = {}
         self._walks: dict[tuple[str, int, Variable], _Walk] = {}
         self._kept = lru_cache(maxsize=KEPT)(self._foreseen)
         self._sets: dict[tuple[int, str, Variable, int], dict[int, tuple[int, ...]]] = {}
@@ -185,14 +187,22 @@ class ErrorSources:
         if key not in self._walks:
             seen, T = self.space.trajectory, outline.T
             times = self.space.times(self.space.full(outline.steps, outline.scheduler), outline.scheduler)
-            gram, c = _supposed(T), np.full((len(EARLY), T), 1 / T)
-            if seen is not None and (seen.levels or variable == "output"):
-                gram = seen.gram(variable, times).mean(0)
+            scores, c = self._scores(variable, times), np.full((len(EARLY), T), 1 / T)
             if seen is not None and seen.levels:
                 levels = levels_at(seen, times)
                 c = np.stack([step_weights(levels, seen.prediction, variable, early) for early in EARLY])
-            self._walks[key] = _Walk(times, gram, _vectors(gram), c)
+            self._walks[key] = _Walk(times, scores @ scores.T, scores, c)
         return self._walks[key]
+
+    def _scores(self, variable: Variable, times: Sequence[float]) -> Array:
+        """Returns vectors with the products of a walk's scores, with shape (T, rank); between recorded steps they are read."""
+        seen = self.space.trajectory
+        if seen is None or not (seen.levels or variable == "output"):
+            return _vectors(_supposed(len(times)))
+        if variable not in self._recorded:
+            self._recorded[variable] = _vectors(seen.gram(variable).mean(0))
+        found: Array = weights_between(seen.times, times) @ self._recorded[variable]
+        return found
 
     def _shape(self, outline: Outline, jump: Array, reuse: Array) -> tuple[float, ...]:
         """Returns traits of keyframes, lam and forecast, in the order of ``SHAPE``."""

@@ -1,9 +1,9 @@
 """What is foreseen of one space's policies, kept from proposal to proposal."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property, lru_cache
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.search.distributions import values_of, vectors
 from frdiff_tune.search.foresight.errors_foreseen import KEPT, ErrorSources
@@ -22,10 +22,14 @@ class Foresight:
 
     Arguments:
         space: The space on its pipeline.
+
+    Attributes:
+        kept: What samplers keep from one proposal to the next; it follows from the trials, and may be thrown away.
     """
 
     def __init__(self, space: "Space") -> None:
         self.space = space
+        self.kept: dict[Hashable, Any] = {}
         self.errors = ErrorSources(space)
         self._outlines: dict[str, Outline] = {}
         self._same = lru_cache(maxsize=KEPT)(_itself)  # equal outlines become one object, which compares at once

@@ -38,12 +38,12 @@ class LatencyModel:
     def __init__(
         self, groups: Sequence[str], solvers: Sequence[str], T: int, measured: Sequence[Outline], ratios: Sequence[float]
     ) -> None:
-        self.groups, self.solvers, self.T = groups, solvers, T
+        self.groups, self.solvers, self.T = tuple(groups), tuple(solvers), T
         network = 1 - FIXED - STEP
         prior = np.array([FIXED, STEP, network, *[SAVED * network] * len(groups), *[0.0] * len(solvers)])
         loose = np.array([0.05, 0.15, 0.2, *[0.4] * len(groups), *[0.05] * len(solvers)])
         whole = np.array([[1.0, 1.0, 1.0, *[0.0] * (len(groups) + len(solvers))]])  # the reference itself
-        rows = np.concatenate([whole, *(self._row(each) for each in measured)])
+        rows = np.concatenate([whole, *self._rows(measured)])
         y = np.array([1.0, *ratios])
         weight = 1 / (ERROR * y)
         left = np.concatenate([rows * weight[:, None], np.diag(1 / loose)])
@@ -53,12 +53,12 @@ class LatencyModel:
 
     def __call__(self, outlines: Sequence[Outline]) -> tuple[Array, Array]:
         """Returns latency over the reference's, and its standard deviation, by how far b is known; both with shape (n,)."""
-        rows = np.concatenate([self._row(each) for each in outlines])
+        rows = np.concatenate(self._rows(outlines))
         unsure = np.sqrt(np.maximum(((rows @ self.covariance) * rows).sum(1), 0.0))
         return np.maximum(rows @ self.b, 1e-3), unsure
 
-    def _row(self, outline: Outline) -> Array:
-        return _row(outline, tuple(self.groups), tuple(self.solvers), self.T)
+    def _rows(self, outlines: Sequence[Outline]) -> list[Array]:
+        return [_row(outline, self.groups, self.solvers, self.T) for outline in outlines]
 
 
 @lru_cache(maxsize=2**14)

@@ -1,7 +1,6 @@
 """Candidates: the policies among which a guided search chooses."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +14,9 @@ from frdiff_tune.search.starting import KNOWN_KINDS, starting_points
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
 
-RUNS, SIZES, NEAR, ANYWHERE, KNOWN = 12, 2, 48, 8, 8
+RUNS, SIZES, NEAR, ANYWHERE = 24, 2, 96, 8
 """Candidates are keyframe sets of least foreseen error, of so many sizes in so many runs each, neighbours of the front, uniform
-draws, and some of the known policies."""
+draws, and the known policies."""
 STRENGTHS = (-0.25, 0.0, 0.0, 0.25, 0.5, 1.0)
 OWN_RUN = 0.6
 """Chance that a keyframe set of least foreseen error is for the reference's own steps and solver."""
@@ -45,9 +44,7 @@ class Candidates:
         """
         for _ in range(ANYWHERE):
             yield self._anywhere()
-        known = _known(self.space)
-        for i in self.rng.permutation(len(known))[:KNOWN]:
-            yield dict(known[i])
+        yield from map(dict, self._known())
         for _ in range(RUNS):
             yield from self._found(self._of(parents) if parents and self.rng.random() < 0.5 else self._anywhere())
         yield from self.near(parents, NEAR)
@@ -57,6 +54,14 @@ class Candidates:
         if parents:
             for _ in range(count):
                 yield self.neighbours(parents)
+
+    def _known(self) -> Sequence[Params]:
+        """Returns the parameters of the known policies of the space."""
+        kept = self.space.foresight.kept
+        if KNOWN_KINDS not in kept:
+            kept[KNOWN_KINDS] = [point.params for point in starting_points(self.space, kinds=KNOWN_KINDS)]
+        found: Sequence[Params] = kept[KNOWN_KINDS]
+        return found
 
     def _anywhere(self) -> dict[str, Any]:
         places = self.rng.random(len(self.space.distributions)).tolist()
@@ -82,12 +87,6 @@ class Candidates:
 
     def _of(self, things: Sequence[Any]) -> Any:  # noqa: ANN401
         return things[int(self.rng.integers(len(things)))]
-
-
-@lru_cache(maxsize=2)
-def _known(space: "Space") -> tuple[Params, ...]:
-    """Returns the parameters of the known policies of a space."""
-    return tuple(point.params for point in starting_points(space, kinds=KNOWN_KINDS))
 
 
 def _at(distribution: BaseDistribution, place: float) -> Any:  # noqa: ANN401

@@ -38,7 +38,9 @@ NODES = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
 """Where a foreseen latency is tried, in standard deviations, and how much it counts: Gauss and Hermite's rule of three."""
 FASTEST = 0.01
 """Nothing is foreseen to take less of the reference's time."""
-BEST, AROUND = 6, 24
+SHARED = 6
+"""Proposals in a row that choose among the same draws."""
+BEST, AROUND = 4, 12
 """Neighbours of so many best candidates become candidates, and how many there are."""
 
 
@@ -65,6 +67,16 @@ class _Seen:
     within: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A trial of which it is known what it is."""
+
+    trial: FrozenTrial
+    what: What
+    seen: _Seen | None
+    whole: bool
+
+
 class GuidedSampler(BaseSampler):
     """Proposes what is expected to gain most: hypervolume in (log10 LPIPS, latency over the reference's), or one objective.
 
@@ -78,7 +90,9 @@ class GuidedSampler(BaseSampler):
 
     def __init__(self, proposal: Proposal, aim: Aim) -> None:
         self.space, self.aim, self.elsewhere = proposal.space, aim, proposal.elsewhere
+        self.turn = proposal.study_seed, proposal.finished // SHARED
         self.candidates = Candidates(proposal.space, np.random.default_rng(proposal.seed))
+        self.kept = proposal.space.foresight.kept
         self.random = RandomSampler(seed=proposal.seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -91,28 +105,35 @@ class GuidedSampler(BaseSampler):
             return {}
         trials = study.get_trials(deepcopy=False)
         reference = study.user_attrs["frdiff:reference_latency"]["median_ms"]
-        ended = [(other, self._known(other)) for other in trials if "digest" in other.user_attrs]
-        seen = [each for other, own in ended if (each := self._seen(other, own, reference)) is not None]
+        ended = self._ended(trials, reference)
+        seen = [each.seen for each in ended if each.seen is not None]
         pending = [self._what(other.params) for other in trials if _is_asked(other, search_space)]
         with _blas().limit(limits=1, user_api="blas"):  # the matrices are small: threads would wait for each other
             return self._best(_Foretold(self, seen, pending, self.aim.slowest(reference)), ended, pending)
 
     def _best(
-        self, foretold: "_Foretold", ended: Sequence[tuple[FrozenTrial, What]], pending: Sequence[What]
+        self, foretold: "_Foretold", ended: Sequence["_Ended"], pending: Sequence[What]
     ) -> dict[str, Any]:
         """Returns the parameters of the best candidate that is new."""
-        listed, known = self.space.foresight.listed, {own for _, own in ended} | set(pending)
-        trials = [other for other, _ in ended]
+        listed, known = self.space.foresight.listed, {each.what for each in ended} | set(pending)
+        trials = [each.trial for each in ended]
         if listed is not None:
             every = {(outline, capture): params for outline, params in listed.items() for capture in self.space.captures}
             return self._params(_ranked(foretold, every, known), trials)
         front = set(foretold.front)
-        parents = [other.params for other, own in ended if other.state == TrialState.COMPLETE and own in front]
-        found = {self._what(params): params for params in self.candidates(parents)}
+        found = self._drawn([each.trial.params for each in ended if each.whole and each.what in front])
         ranked = _ranked(foretold, found, known)
         around = self.candidates.near([found[each] for each in list(ranked)[:BEST]], AROUND)
-        found |= {self._what(params): params for params in around}
-        return self._params(_ranked(foretold, found, known), trials)
+        return self._params(_ranked(foretold, found | {self._what(params): params for params in around}, known), trials)
+
+    def _drawn(self, parents: Sequence[Params]) -> dict[What, Params]:
+        """Returns candidates; while the front stays as it is, ``SHARED`` proposals choose among the same ones."""
+        key = self.turn, tuple(tuple(each.items()) for each in parents)
+        if self.kept.get("drawn for") != key:
+            drawn = Candidates(self.space, np.random.default_rng(self.turn))(parents)
+            self.kept |= {"drawn for": key, "drawn": {self._what(params): params for params in drawn}}
+        found: dict[What, Params] = self.kept["drawn"]
+        return found
 
     def _params(self, ranked: Mapping[What, Params], trials: Sequence[FrozenTrial]) -> dict[str, Any]:
         """Returns all parameters of the first that no trial has tried; nothing where there is none."""
@@ -124,6 +145,21 @@ class GuidedSampler(BaseSampler):
 
     def _what(self, params: Params) -> What:
         return self.space.foresight.of(params), self.space.capture(params)
+
+    def _ended(self, trials: Sequence[FrozenTrial], reference: float) -> list["_Ended"]:
+        """Returns what the trials tell of which it is known what they are; that of those which are over is kept."""
+        kept, found = self.kept.setdefault(self.aim, {}), []
+        for trial in trials:
+            told = kept.get(trial.number)
+            if told is None or told.trial is not trial:
+                if "digest" not in trial.user_attrs:
+                    continue
+                own = self._known(trial)
+                told = _Ended(trial, own, self._seen(trial, own, reference), trial.state == TrialState.COMPLETE)
+                if trial.state.is_finished():
+                    kept[trial.number] = told
+            found.append(told)
+        return found
 
     def _known(self, trial: FrozenTrial) -> What:
         outline = self.space.foresight.outline(trial.user_attrs["digest"], trial.params)
