@@ -34,6 +34,14 @@ def test_front_figure_draws_every_point_and_names_it() -> None:
     assert {"reference", "chosen", "front (3 policies)", "known: jump"} <= set(texts)
 
 
+def test_a_long_title_stays_within_the_figure() -> None:
+    machine = "Intel(R) Xeon(R) Processor @ 2.80GHz (2 cores), float32, batch 1, 128x128 px, torch 2.14.1+cu130, eager"
+    figure = front_figure(POINTS, title=f"demo-quick: demo:emoji, reference with 50 steps\n{machine}", reference_ms=1000.0)
+    FigureCanvasAgg(figure).draw()
+    title = next(text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text().startswith("demo-quick"))
+    assert title.get_window_extent().x1 < figure.bbox.x1
+
+
 def test_reference_with_lpips_zero_stands_on_the_labelled_floor() -> None:
     axes = front_figure(POINTS, title="toy", reference_ms=1000.0).axes[0]
     floor = axes.get_ylim()[0]
