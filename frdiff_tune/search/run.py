@@ -9,6 +9,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
+from frdiff_tune.errors import StudyError
 from frdiff_tune.measure import Failure, Interval, Measurement, Result, summarise
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
@@ -266,6 +267,12 @@ class Run:
             trial.set_user_attr(key, value)
 
     def _tell(self, trial: Trial, figures: dict[str, Any]) -> None:
+        wanted = (*self.study.file.search.objectives, *(limit.name for limit in self.study.limits))
+        if missing := next((name for name in wanted if name not in figures), None):
+            raise StudyError(
+                f"`search.objectives` and `limits` must name what is measured but got {missing!r}, which this evaluator does "
+                f"not tell; a recorded table holds LPIPS, latency and cache. Leave it out, or measure the model itself."
+            )
         self._keep(trial, figures)
         for limit in self.study.limits:
             trial.set_constraint(str(limit), limit.excess(figures[limit.name][0]))

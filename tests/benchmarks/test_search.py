@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.ground import Ground, RememberingSpace, Trace
+from benchmarks.optimum import nearest
 from benchmarks.record import save
 from benchmarks.search import _costs, _curve, earlier, merged
 from benchmarks.search_figure import figure, markdown
@@ -47,6 +48,22 @@ def test_every_search_goes_up_and_measures_nothing_twice(ground: Ground, name: s
     seldom = ("fewer steps", "dynamic programming", "BudCache's annealing", "FRDiff's uniform grid")
     if name not in seldom and not name.startswith(("NSGA", "quasi")):
         assert trace.shares[-1] >= 0.99
+
+
+def test_the_policies_nearest_to_the_fronts_come_first(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.optimum.SHARES", (0.3, 0.9))
+    monkeypatch.setattr("benchmarks.optimum.CLOSE", 1.0)
+    able = [row for row in ground.table.rows if 0.3 <= ground.point(row)[1] <= 0.9]
+    points = {row.digest: ground.point(row) for row in able}
+    best = {
+        digest
+        for digest, (lpips, share) in points.items()
+        if not any(other != (lpips, share) and other[0] <= lpips and other[1] <= share for other in points.values())
+    }
+    found = [row.digest for row in nearest(ground, 1000)]
+    assert sorted(found) == sorted(points), "each once"
+    assert set(found[: len(best)]) == best
+    assert [row.digest for row in nearest(ground, 3)] == found[:3]
 
 
 def test_what_auto_fr_has_learnt_is_looked_up(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

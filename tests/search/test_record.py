@@ -108,10 +108,17 @@ def test_a_recording_goes_on_and_its_table_is_searched(tmp_path: Path, pipe: Any
         Recorder(study, pipe=pipe, pairs=1, begun=replace(table, definition={}))
 
     evaluator = TableEvaluator(table, block=2)
-    found = [event for event in tune(study, pipe=pipe, evaluator=evaluator) if isinstance(event, TrialOutcome)]
+    unraced = study.file.search.model_copy(update={"race": 0.0})  # times are real ones: who is stopped is not known
+    searched = replace(study, file=study.file.model_copy(update={"search": unraced}))
+    found = [event for event in tune(searched, pipe=pipe, evaluator=evaluator) if isinstance(event, TrialOutcome)]
     assert len({outcome.digest for outcome in found}) == 12 and evaluator.seconds > 0
     row = table.by_digest[found[5].digest]
     assert found[5].lpips.value == pytest.approx(sum(row.lpips) / 4) and found[5].nfe == row.nfe
+
+    wanted = study.file.search.model_copy(update={"objectives": ("lpips", "peak_mib"), "storage": f"sqlite:///{tmp_path}/peak.db"})
+    memory = replace(study, file=study.file.model_copy(update={"search": wanted}))
+    with pytest.raises(StudyError, match="must name what is measured but got 'peak_mib'.* a recorded table holds LPIPS"):
+        list(tune(memory, pipe=pipe, evaluator=TableEvaluator(table)))
 
 
 def test_what_was_drawn_elsewhere_is_no_part_of_a_table(tmp_path: Path, pipe: Any) -> None:
