@@ -26,7 +26,8 @@ models a small space was measured as a whole (keyframe shapes, step counts, solv
 measured until the front so far had 95 % of the hypervolume of the whole table, (log10 LPIPS, latency) from the corner
 (0.05, 1). Starting points count, and recorded full runs count as one. Measured seconds are what the recorded measurements took;
 a trial that is stopped early costs less of them. The latency is that of all policies that make the same network calls. Medians
-of {seeds} seeds, and quartiles in brackets; who does not get there in half of the seeds has not reached it.
+of {seeds} seeds, and quartiles in brackets; who does not get there in half of the seeds has not reached it. Searches whose
+proposals take long, as those of NSGA-II, end after 400 policies.
 
 Read our row as optimistic: what foresight expects before anything is measured was fitted to these two tables
 (`python -m benchmarks.priors demo demo-dit`), and how surely it expects that was chosen among some dozens of settings by
