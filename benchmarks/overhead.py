@@ -66,7 +66,8 @@ def _proposals(space: Space, sampler: str) -> dict[str, Any]:
         for name, value in foreseen(trial.params, f"{sampler} {i}").items():
             trial.set_user_attr(name, value)
         study.tell(trial, [trial.user_attrs["latency_ms"][0], trial.user_attrs["lpips"][0]])
-    own = {"median_ms": median(times[BEFORE:]), "mean_ms": fmean(times[BEFORE:]), "worst_ms": max(times[BEFORE:]), "first_ms": times[0]}
+    kept = times[BEFORE:]
+    own = {"median_ms": median(kept), "mean_ms": fmean(kept), "worst_ms": max(kept), "first_ms": times[0]}
     return {"sampler": sampler, **{name: round(value, 1) for name, value in own.items()}}
 
 
