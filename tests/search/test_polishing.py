@@ -1,5 +1,6 @@
 """Polishing: who is polished, what becomes of it, and that a broken-off one is measured by the next run."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,19 @@ def pipe() -> Any:
     return tiny_dit("v_prediction")
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, pipe: Any) -> Path:
+    """Returns the database of a study of six steps of which all nineteen policies are measured, by a formula."""
+    folder = tmp_path_factory.mktemp("measured")
+    outcomes(finite(folder), pipe, trials=30)
+    return folder / "study.db"
+
+
 @pytest.fixture
-def study(tmp_path: Path, pipe: Any) -> Study:
-    """Returns a study of six steps of which all nineteen policies are measured, by a formula."""
-    found = finite(tmp_path)
-    outcomes(found, pipe, trials=30)
-    return found
+def study(tmp_path: Path, measured: Path) -> Study:
+    """Returns that study with a database of its own."""
+    shutil.copyfile(measured, tmp_path / "study.db")
+    return finite(tmp_path)
 
 
 def test_a_polished_policy_is_a_trial_of_its_own(study: Study, pipe: Any) -> None:
