@@ -16,7 +16,7 @@ def auto(proposal: Proposal) -> BaseSampler:
     ====================================  ===========  ===========
     search                                text model   class model
     ====================================  ===========  ===========
-    guided, known policies in between     21, 76       24, 80
+    guided, known policies in between     21, 75       25, 82
     NSGA-II, as ECAD uses it              258, 380     246, -
     random                                486, 1002    402, 1128
     ====================================  ===========  ===========

@@ -129,10 +129,12 @@ class GuidedSampler(BaseSampler):
     def _drawn(self, parents: Sequence[Params]) -> dict[What, Params]:
         """Returns candidates; while the front stays as it is, ``SHARED`` proposals choose among the same ones."""
         key = self.turn, tuple(tuple(each.items()) for each in parents)
-        if self.kept.get("drawn for") != key:
+        found: dict[What, Params]
+        beginning, found = self.kept.get("drawn", (None, {}))
+        if beginning != key:
             drawn = Candidates(self.space, np.random.default_rng(self.turn))(parents)
-            self.kept |= {"drawn for": key, "drawn": {self._what(params): params for params in drawn}}
-        found: dict[What, Params] = self.kept["drawn"]
+            found = {self._what(params): params for params in drawn}
+            self.kept["drawn"] = key, found
         return found
 
     def _params(self, ranked: Mapping[What, Params], trials: Sequence[FrozenTrial]) -> dict[str, Any]:
