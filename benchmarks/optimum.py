@@ -1,4 +1,4 @@
-"""What a space holds: the best policies of a recorded table, drawn on the pictures of the held-out comparison.
+"""What a table holds: the best policies of a recorded table, drawn on the pictures of the held-out comparison.
 
     python -m benchmarks.optimum demo demo-dit
 
@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import fields
-from itertools import cycle
+from itertools import cycle, islice
 from statistics import fmean, median
 from typing import Any
 
@@ -23,6 +23,7 @@ from benchmarks.comparison import Resampling, fastest_at
 from benchmarks.front import LEVELS, MEDIANS
 from benchmarks.ground import Ground
 from benchmarks.record import RESULTS, heading, run
+from frdiff_tune.measure import Lpips
 from frdiff_tune.search.setting import held_out_cases
 from frdiff_tune.search.study import Study
 from frdiff_tune.search.table import Row
@@ -37,21 +38,19 @@ CLOSE = 0.005
 """Median LPIPS that they have at most."""
 
 
-def nearest(ground: Ground, count: int) -> Iterator[Row]:
+def nearest(ground: Ground) -> Iterator[Row]:
     """Yields the policies nearest to the table's fronts: those of one front after the other, by mean and median in turn."""
     able = (row for row in ground.table.rows if not row.failure and median(row.lpips) <= CLOSE)
     left = {row.digest: row for row in able if SHARES[0] <= ground.point(row)[1] <= SHARES[1]}
     statistics: tuple[Callable[[Sequence[float]], float], ...] = (fmean, median)
     for statistic in cycle(statistics):
+        if not left:
+            return
         best = float("inf")
         for row in sorted(left.values(), key=lambda row: (ground.point(row)[1], statistic(row.lpips))):
             if statistic(row.lpips) < best:
                 best = statistic(row.lpips)
-                del left[row.digest]
-                yield row
-                count -= 1
-                if not count or not left:
-                    return
+                yield left.pop(row.digest)
 
 
 def measure(study: Study) -> dict[str, Any]:
@@ -60,14 +59,14 @@ def measure(study: Study) -> dict[str, Any]:
     pipe = ground.space.pipe
     rows = []
     with closing(bench.CaseBench(study, pipe, held_out_cases(study, pipe, SEEDS))) as held_out:
-        for row in nearest(ground, COUNT):
+        for row in islice(nearest(ground), COUNT):
             share, lpips = ground.point(row)[1], held_out.distances(ground.space.decode(row.params))
             print(f"NFE {row.nfe:3d}  {share:.3f}  table {fmean(row.lpips):.5f}  held out {fmean(lpips):.5f}", flush=True)
             searched = {"search_mean": fmean(row.lpips), "search_median": median(row.lpips)}
-            held = {"mean": fmean(lpips), "median": median(lpips), "flips": sum(value > 0.05 for value in lpips)}
+            held = {"mean": fmean(lpips), "median": median(lpips), "flips": sum(value > Lpips.flip for value in lpips)}
             rows.append({"digest": row.digest, "nfe": row.nfe, "latency_share": share, **searched, **held})
         head = heading(study, pipe, f"python -m benchmarks.optimum {study.name}", len(held_out.cases))
-    by_mean, by_median = (_known(study.name, statistic) for statistic in (np.mean, np.median))
+    by_mean, by_median = (_compared(study.name, statistic) for statistic in (np.mean, np.median))
     levels = [("mean", level, by_mean) for level in LEVELS] + [("median", level, by_median) for level in MEDIANS]
     best = [_best(rows, statistic, level, drawn) for statistic, level, drawn in levels]
     for each in best:
@@ -75,7 +74,7 @@ def measure(study: Study) -> dict[str, Any]:
     return {**head, "optimum": best, "rows": rows}
 
 
-def _known(name: str, statistic: Any) -> Resampling:  # noqa: ANN401
+def _compared(name: str, statistic: Any) -> Resampling:  # noqa: ANN401
     """Returns what the committed front holds, fewer steps among it."""
     kept = json.loads((RESULTS / f"front-{name}.json").read_text())["rows"]
     rows = [bench.Row(**{each.name: row[each.name] for each in fields(bench.Row)}) for row in kept]

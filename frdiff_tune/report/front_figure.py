@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of
@@ -30,8 +29,6 @@ LOOKS: tuple[tuple[str, str], ...] = (
 )
 FRONT, CHOSEN, TRIAL = "#0072B2", "#D55E00", "#B8BEC6"
 NOWHERE_BETTER = (0.014, 0.075)  # of the axes: faster and finer than the front, so no point lies between it and the front
-TITLE_CHARS = 80
-"""Characters of a line of the title that fit."""
 SPEEDUPS = (1, 1.5, 2, 3, 4, 6, 8, 12)
 
 
@@ -63,8 +60,7 @@ def front_figure(
     _frame(axes, points, floor, reference_ms, limits)
     for line in axes.lines:
         line.set_in_layout(False)  # unclipped marks of an empty family would stand at the figure's corner
-    lines = [fill(line, TITLE_CHARS) for line in title.splitlines()]
-    figure.suptitle("\n".join(lines), x=0.02, ha="left", fontsize=11, fontweight="bold")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=11, fontweight="bold", wrap=True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5, handletextpad=0.4, labelspacing=0.6)
     return figure
 

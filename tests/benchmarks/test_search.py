@@ -9,13 +9,14 @@ import pytest
 
 from benchmarks.ground import Ground, RememberingSpace, Trace
 from benchmarks.optimum import nearest
-from benchmarks.record import save
+from benchmarks.record import RESULTS, save
 from benchmarks.search import _costs, _curve, earlier, merged
 from benchmarks.search_figure import figure, markdown
 from benchmarks.searches import METHODS
 from frdiff_tune.search import Table
 from frdiff_tune.search.designed import designed
 from frdiff_tune.search.foresight import outline_of
+from frdiff_tune.search.samplers.auto import auto
 from frdiff_tune.search.table import Row
 from tests.search.recorded import damage
 from tests.search.test_record import STEPS, finite
@@ -60,10 +61,25 @@ def test_the_policies_nearest_to_the_fronts_come_first(ground: Ground, monkeypat
         for digest, (lpips, share) in points.items()
         if not any(other != (lpips, share) and other[0] <= lpips and other[1] <= share for other in points.values())
     }
-    found = [row.digest for row in nearest(ground, 1000)]
+    found = [row.digest for row in nearest(ground)]
     assert sorted(found) == sorted(points), "each once"
     assert set(found[: len(best)]) == best
-    assert [row.digest for row in nearest(ground, 3)] == found[:3]
+    monkeypatch.setattr("benchmarks.optimum.CLOSE", -1.0)
+    assert list(nearest(ground)) == [], "no policy is close enough"
+
+
+def test_what_auto_says_of_searches_is_what_was_measured() -> None:
+    named = {"ours": "guided, known policies in between", "NSGA-II, as ECAD": "NSGA-II, as ECAD uses it", "random": "random"}
+    lines = [line.strip() for line in (auto.__doc__ or "").splitlines()]
+    results = [json.loads((RESULTS / f"search-{name}.json").read_text()) for name in ("demo", "demo-dit")]
+    for search, label in named.items():
+        cells = []
+        for result in results:
+            row = next(row for row in result["rows"] if row["search"] == search)
+            found = [row[f"evaluations_{level}"][1] for level in (95, 99)]
+            cells.append(", ".join("-" if count == result["policies"] else f"{count:.0f}" for count in found))
+        (line,) = [line for line in lines if line.startswith(f"{label} ")]
+        assert line.removeprefix(label).strip().split("  ", 1)[0] == cells[0] and line.endswith(f" {cells[1]}")
 
 
 def test_what_auto_fr_has_learnt_is_looked_up(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Foresight: outlines beside policies, foreseen errors beside those of the tables, models beside what made the data."""
 
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -146,6 +148,20 @@ def test_scores_have_the_products_that_were_recorded(followed: Space) -> None:
     assert followed.trajectory is not None
     gram = followed.trajectory.gram("epsilon").mean(0)
     assert _vectors(gram) @ _vectors(gram).T == pytest.approx(gram, abs=1e-6 * gram.max())
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["", "a time twice"])
+def test_a_walk_s_scores_have_the_products_of_its_recording(followed: Space, repeated: bool) -> None:
+    space, seen = copy(followed), followed.trajectory
+    assert seen is not None
+    if repeated:  # as solvers do that call the network twice per step
+        seen = replace(seen, times=(*seen.times[:3], seen.times[2], *seen.times[4:]))
+    space.trajectory = seen
+    errors = ErrorSources(space)
+    between = tuple(np.linspace(seen.times[0], seen.times[-1], T - 2).tolist())
+    for times in (seen.times, between):
+        scores, gram = errors._scores("epsilon", times), seen.gram("epsilon", times).mean(0)
+        assert scores @ scores.T == pytest.approx(gram, abs=1e-6 * gram.max())
 
 
 def test_sets_are_those_of_dynamic_programming(followed: Space) -> None:

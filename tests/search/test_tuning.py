@@ -97,10 +97,12 @@ def test_brute_force_measures_every_policy_once(tmp_path: Path, pipe: Any) -> No
         outcomes(study, pipe)
     study = study_at(tmp_path / "small", "demo-dit", sampler="brute_force", trials=1_000, race=0.0)
     space = load_study(TABLE).space
-    keyframes = space.keyframes.model_copy(update={"count": (12, 12), "exponent": (1.0, 1.5)})
-    steps = space.steps.model_copy(update={"num_inference_steps": (50, 50), "scheduler": space.steps.scheduler[:1]})
+    keyframes = space.keyframes.model_copy(update={"count": (6, 12), "exponent": (1.0, 1.5)})
+    steps = space.steps.model_copy(update={"num_inference_steps": (30, 50), "scheduler": space.steps.scheduler[:1]})
     forecast = space.forecast.model_copy(update={"fit": (0.0, 0.0)})
-    study = replace(study, space=space.model_copy(update={"keyframes": keyframes, "steps": steps, "forecast": forecast}))
+    mixing = space.mixing.model_copy(update={"families": ("jump", "none")})
+    parts = {"keyframes": keyframes, "steps": steps, "forecast": forecast, "mixing": mixing}
+    study = replace(study, space=space.model_copy(update=parts))
     found = outcomes(study, pipe)
     wanted = designed(Space(study.space, pipe, 50), None)
     measured = [outcome.digest for outcome in found if outcome.duplicate_of is None]

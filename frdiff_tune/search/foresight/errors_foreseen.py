@@ -201,8 +201,8 @@ class ErrorSources:
             return _vectors(_supposed(len(times)))
         if variable not in self._recorded:
             self._recorded[variable] = _vectors(seen.gram(variable).mean(0))
-        found: Array = weights_between(seen.times, times) @ self._recorded[variable]
-        return found
+        recorded = self._recorded[variable]
+        return recorded if tuple(times) == seen.times else weights_between(seen.times, times) @ recorded
 
     def _shape(self, outline: Outline, jump: Array, reuse: Array) -> tuple[float, ...]:
         """Returns traits of keyframes, lam and forecast, in the order of ``SHAPE``."""

@@ -80,8 +80,8 @@ class _Ended:
 class GuidedSampler(BaseSampler):
     """Proposes what is expected to gain most: hypervolume in (log10 LPIPS, latency over the reference's), or one objective.
 
-    Candidates are the whole space where it is small, else keyframe sets of least foreseen error, neighbours of the front and
-    uniform draws.
+    Candidates are the whole space where it is small, else keyframe sets of least foreseen error, neighbours of the front,
+    uniform draws and the known policies.
 
     Arguments:
         proposal: What is proposed for.
