@@ -124,12 +124,13 @@ def main() -> None:
             "volume": round(ground_of(name).volume, 4),
             "seconds_of_all": round(_all_seconds(ground_of(name)), 1),
         }
-        rows = list(measure(name, given.methods, given.seeds, given.jobs))
-        result = {**head, "rows": merged(rows, earlier(head, given.output / f"search-{name}.json"))}
-        path = save(result, f"search-{name}", given.output)
-        figure(result, path.with_suffix(".png"))
+        file = given.output / f"search-{name}.json"
+        for row in measure(name, given.methods, given.seeds, given.jobs):
+            result = {**head, "rows": merged([row], earlier(head, file))}
+            save(result, file.stem, given.output)
+        figure(result, file.with_suffix(".png"))
         tables.append(markdown(result))
-        print(tables[-1], path, sep="\n")
+        print(tables[-1], file, sep="\n")
     if given.readme:
         command = f"python -m benchmarks.search {' '.join(given.tables)} --seeds {given.seeds} --readme"
         above = EXPLAINED.format(command=command, seeds=given.seeds)
