@@ -1,7 +1,7 @@
 """Policies measured on the same cases, every picture's LPIPS and every timed pair kept, resumable."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from frdiff_tune.measure import (
     warm_up,
 )
 from frdiff_tune.measure.bench import Bench, Contender
+from frdiff_tune.measure.drawn import joined
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.timing import arguments_of
 from frdiff_tune.policy import Policy
@@ -106,6 +107,16 @@ class CaseBench:
                 self._keep(key, list(self.lpips(draw(candidate, block, self.call), self.pictures[b])))
             found += self.kept[key]
         return tuple(found)
+
+    def distances_of(self, policy: Policy, indexes: Sequence[int]) -> list[float]:
+        """Returns a policy's LPIPS of some pictures, drawn in one call; they are counted block after block."""
+        key = f"lpips {policy.digest} {','.join(map(str, indexes))}"
+        if key not in self.kept:
+            cases = [case for block in self.parts for case in block]
+            drawn = draw(Contender(self.bench, policy, 0), [cases[i] for i in indexes], self.call)
+            beside = Drawn(joined(self.pictures).pictures[[*indexes]], None, None)
+            self._keep(key, list(self.lpips(drawn, beside)))
+        return self.kept[key]
 
     def ratios(self, policy: Policy | None) -> tuple[float, ...]:
         """Returns the latency over the anchor's, per timed pair, of a policy or of the bare reference."""

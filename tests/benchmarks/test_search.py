@@ -3,16 +3,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 
 from benchmarks.ground import Ground, RememberingSpace, Trace
-from benchmarks.optimum import nearest
+from benchmarks.optimum import STATISTICS, Judge, broken, faster
 from benchmarks.record import RESULTS, save
 from benchmarks.search import _costs, _curve, earlier, merged
 from benchmarks.search_figure import figure, markdown
 from benchmarks.searches import METHODS
+from frdiff_tune.policy import Policy
 from frdiff_tune.search import Table
 from frdiff_tune.search.designed import designed
 from frdiff_tune.search.foresight import outline_of
@@ -51,21 +53,31 @@ def test_every_search_goes_up_and_measures_nothing_twice(ground: Ground, name: s
         assert trace.shares[-1] >= 0.99
 
 
-def test_the_policies_nearest_to_the_fronts_come_first(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.optimum.SHARES", (0.3, 0.9))
-    monkeypatch.setattr("benchmarks.optimum.CLOSE", 1.0)
-    able = [row for row in ground.table.rows if 0.3 <= ground.point(row)[1] <= 0.9]
-    points = {row.digest: ground.point(row) for row in able}
-    best = {
-        digest
-        for digest, (lpips, share) in points.items()
-        if not any(other != (lpips, share) and other[0] <= lpips and other[1] <= share for other in points.values())
-    }
-    found = [row.digest for row in nearest(ground)]
-    assert sorted(found) == sorted(points), "each once"
-    assert set(found[: len(best)]) == best
-    monkeypatch.setattr("benchmarks.optimum.CLOSE", -1.0)
-    assert list(nearest(ground)) == [], "no policy is close enough"
+@pytest.mark.parametrize(("statistic", "level"), [("mean", 0.003), ("mean", 0.01), ("median", 0.003)])
+def test_a_level_is_kept_by_the_policies_that_keep_it_on_every_picture(ground: Ground, statistic: Any, level: float) -> None:
+    def look(policy: Policy, indexes: list[int]) -> list[float]:
+        return [damage(policy) / 4 * (20 if i == 7 else 1) for i in indexes]
+
+    judge = Judge(look, 16)
+    for row in ground.table.rows:
+        policy = ground.space.decode(row.params)
+        whole = look(policy, list(range(16)))
+        assert judge.keeps(policy, statistic, level) == (STATISTICS[statistic](whole) <= level)
+        seen = judge.seen[policy.digest]
+        assert seen == {i: whole[i] for i in seen}
+        if len(seen) < 16:
+            assert broken(seen, statistic, level, 16)
+    if statistic == "mean":
+        assert min(len(seen) for seen in judge.seen.values()) < 16, "bad ones do not draw everything"
+        last = list(judge.seen.values())[-1]
+        assert next(iter(last)) == 7, "the hardest picture comes first"
+
+
+def test_the_fastest_policies_come_first_and_hopeless_ones_not_at_all(ground: Ground) -> None:
+    rows = list(faster(ground, "mean", 0.002))
+    assert [ground.point(row)[1] for row in rows] == sorted(ground.point(row)[1] for row in rows)
+    assert {row.digest for row in rows} == {row.digest for row in ground.table.rows if median(row.lpips) <= 0.01}
+    assert 0 < len(rows) < len(ground.table.rows)
 
 
 def test_what_auto_says_of_searches_is_what_was_measured() -> None:
