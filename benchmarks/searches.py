@@ -1,11 +1,13 @@
 """Searches of a recorded table: ours, and those that it is compared with."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler
 from optuna.trial import FrozenTrial, TrialState
@@ -14,8 +16,11 @@ from sqlalchemy.pool import StaticPool
 
 from benchmarks.baselines import annealing, at_random, auto_fr, dynamic_programming, fewer_steps, uniform_grid
 from benchmarks.ground import BLOCK, Ground, Method, Trace, Watch, listed
+from benchmarks.record import RESULTS
 from frdiff_tune.search import setting
 from frdiff_tune.search.aim import Aim
+from frdiff_tune.search.foresight.errors_foreseen import SCALES
+from frdiff_tune.search.foresight.quality_model import PRIORS
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import TrialOutcome
 from frdiff_tune.search.run import Run
@@ -104,6 +109,29 @@ def deaf(ground: Ground, seed: int, most: int) -> Trace:
         return METHODS["ours"](ground, seed, most)
 
 
+def crossed(ground: Ground, seed: int, most: int) -> Trace:
+    """Runs ours with what foresight expects before anything is measured fitted to the other model's table alone."""
+    with _fitted_to(ground, "demo-dit" if ground.study.name == "demo" else "demo"):
+        return METHODS["ours"](ground, seed, most)
+
+
+@contextmanager
+def _fitted_to(ground: Ground, name: str) -> Iterator[None]:
+    """Puts the priors and scales that ``benchmarks.priors`` has fitted to one table in the place of those of both."""
+    errors = ground.space.foresight.errors
+    scales, priors = errors.scales, dict(PRIORS)
+    fitted = json.loads((RESULTS / f"priors-{name}.json").read_text())
+    PRIORS.update({kind: tuple(prior) for kind, prior in fitted["priors"].items()})
+    errors.scales = np.array([fitted["scales"].get(kind, SCALES[kind]) for kind in errors.traits])
+    errors._kept.cache_clear()
+    try:
+        yield
+    finally:
+        PRIORS.update(priors)
+        errors.scales = scales
+        errors._kept.cache_clear()
+
+
 @contextmanager
 def _standing_in(name: str, make: MakeSampler) -> Iterator[None]:
     """Puts a sampler in the place of another one."""
@@ -117,6 +145,7 @@ def _standing_in(name: str, make: MakeSampler) -> Iterator[None]:
 
 METHODS: dict[str, Method] = {
     "ours": tuned("auto", None, 0.05),
+    "ours, fitted to the other table": crossed,
     "ours, no racing": tuned("auto", None, 0.0),
     "ours, deaf to stopped trials": deaf,
     "ours, no foresight": tuned("local", None, 0.05),

@@ -13,11 +13,12 @@ from benchmarks.optimum import STATISTICS, Judge, broken, faster
 from benchmarks.record import RESULTS, save
 from benchmarks.search import _costs, _curve, earlier, merged
 from benchmarks.search_figure import figure, markdown
-from benchmarks.searches import METHODS
+from benchmarks.searches import METHODS, _fitted_to
 from frdiff_tune.policy import Policy
 from frdiff_tune.search import Table
 from frdiff_tune.search.designed import designed
 from frdiff_tune.search.foresight import outline_of
+from frdiff_tune.search.foresight.quality_model import PRIORS
 from frdiff_tune.search.samplers.auto import auto
 from frdiff_tune.search.table import Row
 from tests.search.recorded import damage
@@ -78,6 +79,16 @@ def test_the_fastest_policies_come_first_and_hopeless_ones_not_at_all(ground: Gr
     assert [ground.point(row)[1] for row in rows] == sorted(ground.point(row)[1] for row in rows)
     assert {row.digest for row in rows} == {row.digest for row in ground.table.rows if median(row.lpips) <= 0.01}
     assert 0 < len(rows) < len(ground.table.rows)
+
+
+def test_what_was_fitted_to_the_other_table_is_used_and_put_back(ground: Ground) -> None:
+    errors, outline = ground.space.foresight.errors, next(iter(ground.outlines.values()))
+    before = dict(PRIORS), errors(outline)
+    with _fitted_to(ground, "demo"):
+        fitted = json.loads((RESULTS / "priors-demo.json").read_text())
+        assert {kind: [*prior] for kind, prior in PRIORS.items()} == fitted["priors"] != before[0]
+        assert errors(outline).sources == before[1].sources and errors(outline).traits != before[1].traits
+    assert (dict(PRIORS), errors(outline)) == before
 
 
 def test_what_auto_says_of_searches_is_what_was_measured() -> None:
