@@ -4,10 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from frdiff_tune.search.attribution import importance
     from frdiff_tune.search.choice import Pick, knee, pick
     from frdiff_tune.search.cost import Estimate, estimate
     from frdiff_tune.search.elsewhere import known_from_elsewhere
     from frdiff_tune.search.export import Export, export_policy, exporting
+    from frdiff_tune.search.growth import history
     from frdiff_tune.search.limit import Limit
     from frdiff_tune.search.location import shipped
     from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped
@@ -55,7 +57,9 @@ _PLACES = {
     "exporting": "export",
     "front": "pareto",
     "held_out_cases": "setting",
+    "history": "growth",
     "hypervolume": "volume",
+    "importance": "attribution",
     "knee": "choice",
     "known_from_elsewhere": "elsewhere",
     "load_space": "study",
@@ -96,7 +100,9 @@ __all__ = [
     "exporting",
     "front",
     "held_out_cases",
+    "history",
     "hypervolume",
+    "importance",
     "knee",
     "known_from_elsewhere",
     "load_space",

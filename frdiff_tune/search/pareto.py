@@ -1,12 +1,13 @@
 """The front: what a study has found, and how much of the plane it holds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.trial import TrialState
 
 from frdiff_tune.errors import StudyError
-from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.policy import Latency, Machine, Policy
 from frdiff_tune.search import storage
 from frdiff_tune.search.ledger import Ledger
 from frdiff_tune.search.objective import OBJECTIVES, non_dominated
@@ -44,6 +45,7 @@ class Front:
         failures: Trials whose policies could not be measured, each policy once.
         stopped: Trials that were stopped early because another one surely beats them, each policy once.
         objectives: What the front is of.
+        machine: Where it was measured, however the network was launched; None if that is not known.
     """
 
     points: tuple[Point, ...]
@@ -51,6 +53,7 @@ class Front:
     failures: tuple[TrialFailure, ...] = ()
     stopped: tuple[TrialStopped, ...] = ()
     objectives: tuple[str, ...] = OBJECTIVES
+    machine: Machine | None = None
 
     @property
     def best(self) -> tuple[Point, ...]:
@@ -90,11 +93,18 @@ def front(study: Study) -> Front:
     failed = [trial for trial in found.get_trials(deepcopy=False, states=(TrialState.FAIL,)) if infeasible(trial)]
     return Front(
         objectives=study.file.search.objectives,
+        machine=_machine(found.user_attrs.get(storage.DEFINITION, {})),
         failures=tuple(TrialFailure.read(trial) for trial in distinct(failed)),
         stopped=tuple(TrialStopped.read(trial) for trial in distinct(beaten)),
         points=tuple(_point(study, outcome, ledger, outcome.number in best) for outcome in outcomes),
         reference=Latency.model_validate({**reference, "samples_ms": tuple(reference["samples_ms"] or ()) or None}),
     )
+
+
+def _machine(definition: Mapping[str, Any]) -> Machine | None:
+    """Returns the machine that a study's definition names."""
+    named = {key.removeprefix("machine."): value for key, value in definition.items() if key.startswith("machine.")}
+    return Machine.model_validate(named, strict=False) if named else None
 
 
 def _rivals(study: Study, outcomes: list[TrialOutcome]) -> list[TrialOutcome]:
