@@ -5,12 +5,14 @@ from __future__ import annotations
 from frdiff_tune.cli.app import app
 from frdiff_tune.cli.cache import cache
 from frdiff_tune.cli.check import check
+from frdiff_tune.cli.dashboard import dashboard
 from frdiff_tune.cli.export import export
 from frdiff_tune.cli.front import front
 from frdiff_tune.cli.generate import generate
 from frdiff_tune.cli.polish import polish
 from frdiff_tune.cli.profile import profile
 from frdiff_tune.cli.record import record
+from frdiff_tune.cli.report import report
 from frdiff_tune.cli.schema import schema
 from frdiff_tune.cli.show import show
 from frdiff_tune.cli.tune import tune
@@ -22,6 +24,8 @@ SEARCH, USE, LOOK = "Search", "Use a policy", "Look inside"
 app.command(rich_help_panel=SEARCH)(tune)
 app.command(rich_help_panel=SEARCH)(polish)
 app.command(rich_help_panel=SEARCH)(front)
+app.command(rich_help_panel=SEARCH)(dashboard)
+app.command(rich_help_panel=SEARCH)(report)
 app.command(rich_help_panel=SEARCH)(export)
 app.command(rich_help_panel=USE)(generate)
 app.command(rich_help_panel=USE)(check)

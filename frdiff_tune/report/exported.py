@@ -14,6 +14,7 @@ from frdiff_tune.report.summary import digits
 from frdiff_tune.report.words import describe, solver
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.table import Table
 
     from frdiff_tune.measure import Case
@@ -88,6 +89,26 @@ def study_title(study: Study, machine: str) -> str:
     return f"{study.name}: {study.file.model.source}, reference with {call.num_inference_steps} steps\n{machine}"
 
 
+def front_of(study: Study, found: Front, *, chosen: int | None = None, machine: str = "") -> Figure:
+    """Returns the front as a figure.
+
+    Arguments:
+        study: The study.
+        found: What it has measured.
+        chosen: Number of the trial to mark.
+        machine: Where it was measured, for the title.
+    """
+    from frdiff_tune.report.front_figure import front_figure
+
+    return front_figure(
+        points_of(found),
+        title=study_title(study, machine).rstrip(),
+        reference_ms=found.reference.median_ms,
+        chosen=chosen,
+        limits=[limit.bound for limit in study.limits if limit.name == "lpips"],
+    )
+
+
 def draw_front(study: Study, found: Front, path: Path, policy: Policy | None = None) -> Path:
     """Writes the front as a figure.
 
@@ -97,17 +118,11 @@ def draw_front(study: Study, found: Front, path: Path, policy: Policy | None = N
         path: Where the figure goes; its ending is the format.
         policy: An exported policy to mark.
     """
-    from frdiff_tune.report.front_figure import front_figure, save_figure
+    from frdiff_tune.report.front_figure import save_figure
 
     machine = machine_line(policy.machine) if policy and policy.machine else ""
-    figure = front_figure(
-        points_of(found),
-        title=study_title(study, machine).rstrip(),
-        reference_ms=found.reference.median_ms,
-        chosen=policy.provenance.trial if policy and policy.provenance else None,
-        limits=[limit.bound for limit in study.limits if limit.name == "lpips"],
-    )
-    return save_figure(figure, path)
+    chosen = policy.provenance.trial if policy and policy.provenance else None
+    return save_figure(front_of(study, found, chosen=chosen, machine=machine), path)
 
 
 def draw_pairs(

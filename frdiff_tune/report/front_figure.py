@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of
+from frdiff_tune.report.summary import digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,9 +105,21 @@ def _front(axes: Axes, points: Sequence[Point], floor: float) -> None:
     best = sorted((point for point in points if point.on_front), key=lambda point: (point.latency_ms, -point.lpips))
     style: dict[str, Any] = {"color": FRONT, "zorder": 4, "clip_on": False}
     axes.plot(*_place(best, floor), drawstyle="steps-post", linewidth=1.6, alpha=0.75, **style)
+    _intervals(axes, best, floor)
     own = [point for point in best if point.family == SEARCHED]
     axes.plot(*_place(own, floor), "o", markersize=6, mew=0, **style)
-    axes.plot([], [], "o-", markersize=6, linewidth=1.6, color=FRONT, label=f"front ({len(best)} policies)")
+    axes.plot([], [], "o-", markersize=6, linewidth=1.6, color=FRONT, label=f"front ({len(best)} policies), 95 % intervals")
+
+
+def _intervals(axes: Axes, best: Sequence[Point], floor: float) -> None:
+    """Draws the 95 % intervals of the front's points, as thin lines along both axes."""
+    for point in best:
+        x, y = point.latency_ms, max(point.lpips, floor)
+        style: dict[str, Any] = {"color": FRONT, "linewidth": 0.9, "alpha": 0.55, "zorder": 3.5}
+        if point.latency_ends:
+            axes.plot(point.latency_ends, (y, y), **style)
+        if point.lpips_ends:
+            axes.plot((x, x), [max(end, floor) for end in point.lpips_ends], **style)
 
 
 def _chosen(axes: Axes, points: Sequence[Point], floor: float, chosen: int | None, reference_ms: float) -> None:
@@ -115,7 +128,7 @@ def _chosen(axes: Axes, points: Sequence[Point], floor: float, chosen: int | Non
         ring: dict[str, Any] = {"markersize": 13, "markerfacecolor": "none", "markeredgecolor": CHOSEN, "markeredgewidth": 2.2}
         axes.plot([x], [y], "o", zorder=7, label="chosen", clip_on=False, **ring)
         axes.annotate(
-            f"trial {point.number}\n{reference_ms / point.latency_ms:.2f}× faster\nLPIPS {point.lpips:.2g}",
+            f"trial {point.number}\n{reference_ms / point.latency_ms:.2f}× faster\nLPIPS {digits(point.lpips)}",
             (x, y),
             xytext=NOWHERE_BETTER,
             textcoords="axes fraction",

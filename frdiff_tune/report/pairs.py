@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.report.side_by_side import Pair
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from frdiff_tune.measure import Case
     from frdiff_tune.measure.bench import Contender
     from frdiff_tune.policy import Policy
+    from frdiff_tune.runtime import Capture
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Picture:
 
     Arguments:
         case: What was asked for.
-        pixels: 8-bit channels, with shape (H, W, 3).
+        pixels: 8-bit channels, with shape (H, W, 3); of a video (F, H, W, 3).
         time_ms: Wall time of the call, in milliseconds.
     """
 
@@ -35,9 +37,18 @@ class Picture:
     @property
     def image(self) -> Image:
         """The picture, ready to save."""
-        from PIL import Image
+        return still(self.pixels)
 
-        return Image.fromarray(self.pixels)
+
+def still(pixels: NDArray[np.uint8]) -> Image:
+    """Returns a picture, or the middle frame of a video.
+
+    Arguments:
+        pixels: 8-bit channels, with shape (H, W, 3) or (F, H, W, 3).
+    """
+    from PIL import Image
+
+    return Image.fromarray(pixels if pixels.ndim == 3 else pixels[len(pixels) // 2])
 
 
 def pictures(
@@ -96,6 +107,46 @@ def pairs(
             (lpips,) = distance(Drawn(candidate.pixels[None]), Drawn(reference.pixels[None]))
             times = {"reference_ms": reference.time_ms, "candidate_ms": candidate.time_ms}
             yield Pair(case.label, case.seed, reference.image, candidate.image, **times, lpips=lpips)
+
+
+def beside_reference(
+    pipe: Any,  # noqa: ANN401 - a diffusers pipeline
+    policies: Sequence[tuple[Policy, Capture, float]],
+    cases: Sequence[Case],
+    call: Mapping[str, Any],
+    *,
+    steps: int,
+    reference_ms: float,
+    folder: Path,
+) -> Iterator[list[Pair]]:
+    """Yields the pairs of each policy, the reference drawn once; nothing is timed, the times are those that are given.
+
+    Arguments:
+        pipe: A diffusers pipeline without a policy; restored when the iterator ends.
+        policies: Each with how its network is launched and its latency, in milliseconds.
+        cases: What to draw, of one kind.
+        call: Further arguments of the pipeline's call, such as ``guidance_scale``.
+        steps: ``num_inference_steps`` of the reference.
+        reference_ms: Latency of the reference, in milliseconds.
+        folder: Where pictures of the reference are kept.
+    """
+    from frdiff_tune.measure.bench import Bench, Contender
+    from frdiff_tune.measure.drawn import draw
+    from frdiff_tune.measure.metrics import Lpips
+    from frdiff_tune.measure.references import references
+
+    distance = Lpips(pipe.device)
+    with Bench(pipe) as bench:
+        whole = list(references(bench, [(case,) for case in cases], steps, call, folder))
+        for policy, capture, latency_ms in policies:
+            runner = Contender(bench, policy, steps, capture)
+            pairs = []
+            for case, reference in zip(cases, whole, strict=True):
+                candidate = draw(runner, [case], call)
+                images = still(reference.pictures[0]), still(candidate.pictures[0])
+                (lpips,) = distance(candidate, reference)
+                pairs.append(Pair(case.label, case.seed, *images, reference_ms, latency_ms, lpips))
+            yield pairs
 
 
 def _draw(runner: Contender, case: Case, call: Mapping[str, Any]) -> Picture:

@@ -37,6 +37,8 @@ class Point:
         on_front: Whether no other point is both faster and closer to the reference.
         within_limits: Whether it keeps the study's limits.
         figures: Further objectives of the study, by name.
+        latency_ends: Ends of the latency's 95 % interval, in milliseconds; None where it is not known.
+        lpips_ends: Ends of the LPIPS's.
     """
 
     number: int
@@ -48,6 +50,8 @@ class Point:
     on_front: bool = False
     within_limits: bool = True
     figures: Mapping[str, float] = field(default_factory=dict)
+    latency_ends: tuple[float, float] | None = None
+    lpips_ends: tuple[float, float] | None = None
 
     @property
     def known(self) -> bool:
@@ -97,6 +101,8 @@ def point_of(outcome: TrialOutcome, on_front: bool, label: str = "") -> Point:
         lpips=outcome.lpips.value,
         nfe=outcome.nfe,
         on_front=on_front,
+        latency_ends=(outcome.latency_ms.low, outcome.latency_ms.high),
+        lpips_ends=(outcome.lpips.low, outcome.lpips.high),
     )
 
 

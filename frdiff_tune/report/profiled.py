@@ -85,18 +85,34 @@ def question_of(name: str, *, prompt: str, steps: int | None, cases: int, device
 
 
 def _of_study(name: str, prompt: str, steps: int | None, cases: int, device: str, dtype: str) -> Question:
-    from frdiff_tune.search import load_study, open_pipeline, search_cases
-    from frdiff_tune.search.grouping import resolve_groups
+    from dataclasses import replace
+
+    from frdiff_tune.search import load_study, open_pipeline
 
     study = _placed(load_study(name), device, dtype)
-    pipe, call = open_pipeline(study), study.file.call
-    drawn = _typed(pipe, prompt, cases) if prompt else search_cases(study, pipe)[:cases]
+    found = question_of_study(study, open_pipeline(study), cases)
+    drawn = _typed(found.pipe, prompt, cases) if prompt else found.cases
+    return replace(found, cases=drawn, steps=steps or found.steps)
+
+
+def question_of_study(study: Study, pipe: Any, cases: int) -> Question:  # noqa: ANN401 - a diffusers pipeline
+    """Returns what to profile of a study: its own groups, as it calls the pipeline.
+
+    Arguments:
+        study: The study.
+        pipe: Its pipeline.
+        cases: How many of its cases to draw.
+    """
+    from frdiff_tune.search import search_cases
+    from frdiff_tune.search.grouping import resolve_groups
+
+    call = study.file.call
     return Question(
         source=study.file.model.source,
         pipe=pipe,
         groups=resolve_groups(pipe, study.space.groups),
-        cases=drawn,
-        steps=steps or call.num_inference_steps,
+        cases=search_cases(study, pipe)[:cases],
+        steps=call.num_inference_steps,
         call=call.arguments,
         batch=call.batch,
         solvers=study.space.steps.scheduler,

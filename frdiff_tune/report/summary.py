@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from frdiff_tune.report.points import KNOWN, REFERENCE, Point
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from frdiff_tune.search import TrialFailure, TrialStopped
 
+Each = TypeVar("Each")
 FLIP = 0.05  # LPIPS where compositions have changed: a gain beyond it is none
 ROWS = 12  # of a front while it grows; the rest is counted
 
@@ -23,7 +24,7 @@ def on_front(points: Sequence[Point]) -> list[Point]:
     return sorted((point for point in points if point.on_front), key=lambda point: (point.latency_ms, point.lpips))
 
 
-def thinned(points: Sequence[Point], count: int = ROWS) -> list[Point]:
+def thinned(points: Sequence[Each], count: int = ROWS) -> list[Each]:
     """Returns at most ``count`` points, evenly spread, both ends among them."""
     if len(points) <= count:
         return list(points)

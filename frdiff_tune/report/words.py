@@ -35,6 +35,29 @@ def solver(name: str) -> str:
     return SCHEDULERS.get(name, name.removesuffix("Scheduler"))
 
 
+COSTS = {
+    "latency_ms": "latency, ms per call",
+    "speedup": "speed-up over the reference",
+    "images_per_s": "pictures per second",
+    "cache_mib": "kept by a run, MiB",
+    "peak_mib": "peak memory, MiB",
+    "energy_j": "energy per picture, J",
+}
+METRICS = {"lpips": "LPIPS", "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
+STATISTICS = {"mean": "", "median": ", median", "p90": ", 90th percentile", "flips": ": share of flips"}
+
+
+def figure_name(name: str) -> str:
+    """Returns what people call a figure that an objective or a limit names, with its unit: ``lpips_p90``, ``latency_ms``."""
+    from frdiff_tune.measure import Figure
+
+    if name in COSTS:
+        return COSTS[name]
+    figure = Figure.parse(name)
+    unit = "" if figure.unit == "1" else f", {figure.unit}"
+    return f"{METRICS.get(figure.metric, figure.metric)}{STATISTICS[figure.statistic]}{unit}"
+
+
 def describe(policy: Policy) -> str:
     """Returns one line: the solver and its steps, where the network runs, what is reused and what stands in for it."""
     head = f"{policy.T} {solver(policy.sampling.scheduler.name)} steps{_spacing(policy)}"
@@ -85,7 +108,8 @@ def _jumps(policy: Policy) -> str:
         return ""
     nodes = max(len(step.weights) for step in policy.plan() if not step.calls)
     how = "the last score held" if nodes == 1 else f"the score forecast from up to {nodes} keyframes"
-    return f"{count} steps jump without a network call, {how}"
+    jump = "1 step jumps" if count == 1 else f"{count} steps jump"
+    return f"{jump} without a network call, {how}"
 
 
 def _reuse(policy: Policy) -> str:

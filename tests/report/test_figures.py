@@ -1,5 +1,6 @@
 """Figures: what is drawn where. They were looked at, too."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,14 @@ from matplotlib.text import Text
 from PIL import Image
 
 from frdiff_tune.report.front_figure import CHOSEN, FRONT, front_figure, save_figure
+from frdiff_tune.report.front_plot import front_plot
+from frdiff_tune.report.growth_figure import growth_figure
+from frdiff_tune.report.importance_figure import importance_figure, ranked
 from frdiff_tune.report.points import REFERENCE, SEARCHED, Point
-from frdiff_tune.report.side_by_side import Pair, side_by_side
+from frdiff_tune.report.schedule_figure import schedule_figure, schedule_rows
+from frdiff_tune.report.side_by_side import Pair, difference_map, side_by_side
+from frdiff_tune.search.growth import Grown
+from tests.report.toy import toy_policy
 
 POINTS = (
     Point(0, REFERENCE, "", 1000.0, 0.0, 50, on_front=True),
@@ -31,7 +38,7 @@ def test_front_figure_draws_every_point_and_names_it() -> None:
     assert (axes.get_yscale(), axes.get_xlim()[0]) == ("log", 0.0)
     assert "ms" in axes.get_xlabel() and "LPIPS" in axes.get_ylabel()
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert {"reference", "chosen", "front (3 policies)", "known: jump"} <= set(texts)
+    assert {"reference", "chosen", "front (3 policies), 95 % intervals", "known: jump"} <= set(texts)
 
 
 def test_a_long_title_stays_within_the_figure() -> None:
@@ -90,3 +97,74 @@ def test_side_by_side_states_prompt_seed_time_and_lpips() -> None:
     assert captions[:3] == ["1,000 ms", "1,001 ms", "1,002 ms"]
     assert captions[3:] == ["400 ms · LPIPS 0", "400 ms · LPIPS 0.0123", "400 ms · LPIPS 0.0246"]
     assert [axes.get_title() for axes in figure.axes[:3]] == [f"a prompt {i}\nseed {i}" for i in range(3)]
+
+
+def test_intervals_of_the_front_are_drawn_along_both_axes() -> None:
+    points = (POINTS[0], *(replace(POINTS[i], latency_ends=(290.0, 320.0), lpips_ends=(0.002, 0.02)) for i in (3, 4)))
+    axes = front_figure(points, title="toy", reference_ms=1000.0).axes[0]
+    drawn = [np.asarray(line.get_xydata()).tolist() for line in axes.lines]
+    assert [[290.0, 0.005], [320.0, 0.005]] in drawn and [[300.0, 0.002], [300.0, 0.02]] in drawn
+    assert [[290.0, 0.2], [320.0, 0.2]] not in drawn, "those of the front alone"
+
+
+def test_side_by_side_shows_where_pictures_differ() -> None:
+    grey, other = Image.new("RGB", (32, 32), (128, 128, 128)), Image.new("RGB", (32, 32), (128, 128, 128))
+    other.paste((128, 128, 26), (0, 0, 32, 8))
+    pair = Pair("a prompt", 0, grey, other, 1000.0, 400.0, 0.01)
+    apart = difference_map(pair)
+    assert apart.shape == (32, 32) and apart[:8].min() == pytest.approx(102 / 3 / 255) and apart[8:].max() == 0
+    figure = side_by_side([pair], title="toy", reference="50 steps", candidate="policy", difference=True)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["1,000 ms", "400 ms · LPIPS 0.0100", "mean 3.3 %"]
+    assert "difference" in figure.axes[2].get_ylabel()
+
+
+def test_a_schedule_has_a_row_per_group_and_a_column_per_step() -> None:
+    mixing = (1.0, 1.0, 0.0, 1.0, 0.5, 0.5)
+    policy = toy_policy("110100", mixing=mixing, groups={"deep": ("a",), "conv": ("b",)},
+                        masks={"deep": "110101", "conv": "110100"})  # fmt: skip
+    rows = schedule_rows(policy)
+    kept, jump = "given back from an earlier step", "network not called"
+    assert rows == {
+        "deep": ["computed", "computed", jump, "computed", kept, "computed"],
+        "conv": ["computed", "computed", jump, "computed", kept, kept],
+        "all other parts": ["computed", "computed", jump, "computed", "computed", "computed"],
+    }
+    above, below = schedule_figure(policy, "toy").axes
+    assert [label.get_text() for label in below.get_yticklabels()] == ["conv", "deep", "all other parts"]
+    assert np.asarray(above.lines[0].get_ydata()).tolist() == [*mixing]
+    assert np.asarray(above.lines[1].get_xdata()).tolist() == [0, 1, 3]
+    assert "5 network calls\nin 6 steps" in [text.get_text() for text in above.texts]
+    assert list(schedule_rows(toy_policy("111"))) == ["whole network"]
+
+
+def test_growth_is_drawn_over_trials_and_over_minutes() -> None:
+    grown = [Grown(0, 1, 60.0, 0.5, 0.5, None, True), Grown(1, 2, 180.0, 0.5, 0.5, None, False),
+             Grown(2, 3, 240.0, 1.5, 0.5, None, True)]  # fmt: skip
+    trials, times = growth_figure(grown, "toy").axes
+    for axes, xs in ((trials, [1, 2, 3]), (times, [1.0, 3.0, 4.0])):
+        lines = {str(line.get_label()): line for line in axes.lines}
+        assert np.asarray(lines["all policies"].get_xydata()).tolist() == [*map(list, zip(xs, (0.5, 0.5, 1.5), strict=True))]
+        assert np.asarray(lines["known policies alone"].get_ydata()).tolist() == [0.5] * 3
+        assert np.asarray(lines["a trial that joined the front"].get_xdata()).tolist() == [xs[0], xs[2]]
+
+
+def test_importance_ranks_choices_by_the_most_that_they_explain() -> None:
+    shares = {"latency": {"calls": 0.9, "solver": 0.1}, "LPIPS": {"calls": 0.3, "steps": 0.5, "solver": 0.2}}
+    assert ranked(shares) == ["calls", "steps", "solver"] and ranked(shares, 1) == ["calls"]
+    left, right = importance_figure(shares, "toy").axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["calls", "steps", "solver"]
+    assert [bar.get_width() for bar in left.patches] == pytest.approx([90, 0, 10])  # type: ignore[attr-defined]
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([30, 50, 20])  # type: ignore[attr-defined]
+
+
+def test_the_plot_of_the_dashboard_has_the_figure_s_families_and_says_what_each_policy_does() -> None:
+    known = replace(POINTS[3], label="13 <calls>", latency_ends=(290.0, 320.0), lpips_ends=(0.002, 0.02))
+    points = (*POINTS[:3], known, POINTS[4])
+    plot = front_plot(points, reference_ms=1000.0, limits=[0.05])
+    traces = {trace.name: trace for trace in plot.data}
+    assert {"trials of the search", "known: FRDiff", "known: jump", "reference", "front, 95 % intervals"} == set(traces)
+    front = traces["front, 95 % intervals"]
+    assert list(front.x) == [300.0, 500.0, 1000.0] and front.line.shape == "hv"
+    assert list(front.error_x.array) == [20.0, 0.0, 0.0] and list(front.error_y.arrayminus) == [0.003, 0.0, 0.0]
+    assert "trial 3" in front.text[0] and "3.33x" in front.text[0] and "13 &lt;calls&gt;" in front.text[0]
+    assert min(traces["reference"].y) > 0, "a log axis has no 0"

@@ -1,0 +1,274 @@
+"""Optuna's dashboard of a study: notes in words, pictures and schedules of the trials worth a look, the front as a figure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from frdiff_tune.errors import StudyError
+from frdiff_tune.report.points import family_of, points_of, true_family
+from frdiff_tune.report.summary import digits, found, thinned
+from frdiff_tune.report.words import describe, figure_name, launched
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.artifacts import FileSystemArtifactStore
+
+    from frdiff_tune.measure import Case
+    from frdiff_tune.report.plate import Plate
+    from frdiff_tune.report.side_by_side import Pair
+    from frdiff_tune.search import Front, Point, Study
+
+FIGURE = "front"
+MOST = 12
+"""Trials with pictures, at most, unless more are asked for."""
+ARTIFACTS = "dashboard:artifacts:"
+"""With a trial's id and the artifact's: attribute of a study in which the dashboard looks for artifacts of a trial."""
+NOTED = "frdiff:noted"
+"""Attribute of a study: trial -> note that it has, so that a second start writes only what is new."""
+
+
+def worth_a_look(measured: Front, count: int = MOST) -> list[Point]:
+    """Returns the front, and what no policy of it surely beats in time as well as in likeness: at most so many, evenly spread.
+
+    Arguments:
+        measured: What a study has measured.
+        count: How many at most.
+    """
+    best = measured.best
+
+    def beaten(point: Point) -> bool:
+        return any(
+            other.trial.latency_ms.high < point.trial.latency_ms.low and other.trial.lpips.high < point.trial.lpips.low
+            for other in best
+        )
+
+    near = [point for point in measured.points if point.on_front or not (point.trial.known or beaten(point))]
+    return thinned(sorted(near, key=lambda point: point.trial.latency_ms.value), count)
+
+
+def annotate(study: Study) -> None:
+    """Writes into a study's database what its dashboard shows of every trial: names of objectives, notes, the front's figure.
+
+    Arguments:
+        study: The study.
+
+    Raises:
+        StudyError: If nothing was measured yet.
+    """
+    from frdiff_tune.search import front
+    from frdiff_tune.search.samplers import quiet
+
+    measured, opened = front(study), _opened(study)
+    with quiet():
+        opened.set_metric_names([figure_name(name) for name in measured.objectives])
+    _note(study, opened, measured)
+    _plot(study, opened, measured)
+
+
+def illustrate(
+    study: Study,
+    *,
+    trials: Sequence[int] = (),
+    pictures: int = 4,
+    artifacts: Path | None = None,
+    pipe: Any = None,  # noqa: ANN401 - a diffusers pipeline
+) -> Generator[tuple[int, int], None, int]:
+    """Adds pictures and schedules to the trials that are worth a look; yields what is done and what there is to do.
+
+    Returns how many trials have them. What a trial has it keeps, so that a second start takes a moment.
+
+    Arguments:
+        study: The study.
+        trials: Numbers of further trials that get pictures.
+        pictures: Held-out pictures of each; 0: none but the schedule, so that the model need not be loaded.
+        artifacts: Folder of pictures and schedules; None: beside the database.
+        pipe: The study's pipeline, if it is loaded already.
+
+    Raises:
+        StudyError: If nothing was measured yet, a trial does not exist, or the folder cannot be written.
+    """
+    from frdiff_tune.report.plates import pictures_plate, schedule_plate
+    from frdiff_tune.search import Pick, front, pick
+
+    measured, opened = front(study), _opened(study)
+    asked = [pick(measured, Pick(trial=number)) for number in dict.fromkeys(trials)]
+    look = {point.trial.number: point for point in [*worth_a_look(measured), *asked]}
+    store, ids, done = _store(study, artifacts), _ids(opened), _with_pictures(opened)
+    missing = [point for number, point in look.items() if ids[number] not in done]
+    for count, (point, pairs) in enumerate(_drawn(study, missing, measured.reference.median_ms, pictures, pipe), start=1):
+        plates = [*([pictures_plate(study, point, pairs)] if pairs else []), schedule_plate(point)]
+        _add(opened, ids[point.trial.number], store, plates)
+        yield count, len(missing)
+    return len(done) + len(missing)
+
+
+def _opened(study: Study) -> optuna.Study:
+    from frdiff_tune.search import storage
+
+    return storage.find_study(study, storage.open_storage(study.file.search.storage, create=False))
+
+
+def _ids(opened: optuna.Study) -> dict[int, int]:
+    """Returns the database's id of every trial by its number."""
+    return {trial.number: trial._trial_id for trial in opened.get_trials(deepcopy=False)}
+
+
+def artifact_folder(study: Study, given: Path | None = None) -> Path:
+    """Returns where pictures and schedules of a study are kept.
+
+    Arguments:
+        study: The study.
+        given: The folder, if it is given; None: beside the database, or in the cache where that is no file.
+    """
+    from frdiff_tune.search import cache_folder
+
+    url = study.file.search.storage
+    if given is not None:
+        return given
+    if url.startswith("sqlite:///"):
+        return Path(url.removeprefix("sqlite:///")).parent / "artifacts"
+    return cache_folder() / "artifacts" / study.name
+
+
+def _store(study: Study, given: Path | None) -> FileSystemArtifactStore:
+    from optuna.artifacts import FileSystemArtifactStore
+
+    folder = artifact_folder(study, given)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"`{folder}` could not be made: {error}. Name another folder with --artifacts.") from error
+    return FileSystemArtifactStore(folder)
+
+
+def _note(study: Study, opened: optuna.Study, measured: Front) -> None:
+    """Writes a note for the study and one for every trial that was measured, those that are new or have changed."""
+    from optuna.trial import Trial
+    from optuna_dashboard import save_note
+
+    save_note(opened, study_note(study, measured))
+    noted: dict[str, str] = dict(opened.user_attrs.get(NOTED, {}))
+    ids = _ids(opened)
+    for point in measured.points:
+        number, text = str(point.trial.number), trial_note(point)
+        if noted.get(number) != text:
+            save_note(Trial(opened, ids[point.trial.number]), text)
+            noted[number] = text
+    opened.set_user_attr(NOTED, noted)
+
+
+def study_note(study: Study, measured: Front) -> str:
+    """Returns what stands beside the study, as Markdown."""
+    points = points_of(measured)
+    lines = [f"## {study.name}", "", *found(points, measured.reference.median_ms, measured.failures, measured.stopped)]
+    model, call = study.file.model.source, study.file.call
+    lines += [f"Model `{model}`, reference {call.num_inference_steps} steps, {measured.reference.median_ms:,.0f} ms per call."]
+    lines += ["Trials with pictures and schedules: see *Artifacts* of each trial on the front. Below: time against likeness."]
+    return "\n\n".join(line for line in lines if line)
+
+
+def trial_note(point: Point) -> str:
+    """Returns what stands beside a trial, as Markdown: how fast, how close, and what its policy does."""
+    trial = point.trial
+    family = true_family(family_of(trial), point.policy)
+    speed = f"{trial.speedup.value:.2f} times faster ({trial.speedup.low:.2f} to {trial.speedup.high:.2f})"
+    close = f"LPIPS {digits(trial.lpips.value)} ({digits(trial.lpips.low)} to {digits(trial.lpips.high)})"
+    place = "on the front" if point.on_front else "not on the front"
+    limits = "" if point.within_limits else " It breaks the study's limits."
+    return (
+        f"**{speed}, {close}**\n\n{describe(point.policy)}{launched(trial.capture)}.\n\n"
+        f"{trial.nfe} network calls; {family}; {place}.{limits} In brackets: 95 % intervals, {trial.count} pictures."
+    )
+
+
+def _plot(study: Study, opened: optuna.Study, measured: Front) -> None:
+    from optuna_dashboard import save_plotly_graph_object
+
+    from frdiff_tune.report.front_plot import front_plot
+
+    limits = [limit.bound for limit in study.limits if limit.name == "lpips"]
+    figure = front_plot(points_of(measured), reference_ms=measured.reference.median_ms, limits=limits)
+    save_plotly_graph_object(opened, figure, graph_object_id=FIGURE)
+
+
+def _with_pictures(opened: optuna.Study) -> set[int]:
+    """Returns the ids of trials that have artifacts."""
+    keys = opened._storage.get_study_system_attrs(opened._study_id)
+    return {int(key.removeprefix(ARTIFACTS).partition(":")[0]) for key in keys if key.startswith(ARTIFACTS)}
+
+
+def _drawn(
+    study: Study,
+    points: Sequence[Point],
+    reference_ms: float,
+    pictures: int,
+    pipe: Any,  # noqa: ANN401
+) -> Iterator[tuple[Point, list[Pair]]]:
+    """Yields each policy with its pictures beside the reference's."""
+    from frdiff_tune.report.pairs import beside_reference
+    from frdiff_tune.search import cache_folder, held_out_cases, open_pipeline
+
+    if not points:
+        return
+    if not pictures:
+        yield from ((point, []) for point in points)
+        return
+    pipe = open_pipeline(study) if pipe is None else pipe
+    cases: tuple[Case, ...] = held_out_cases(study, pipe)[:pictures]
+    call = study.file.call
+    tried = [(point.policy, point.trial.capture, point.trial.latency_ms.value) for point in points]
+    given: dict[str, Any] = {"steps": call.num_inference_steps, "reference_ms": reference_ms, "folder": cache_folder()}
+    yield from zip(points, beside_reference(pipe, tried, cases, call.arguments, **given), strict=True)
+
+
+def _add(opened: optuna.Study, trial_id: int, store: FileSystemArtifactStore, plates: Sequence[Plate]) -> None:
+    """Adds figures to a trial. Optuna adds none to one that has ended, so they go where the dashboard looks for them first."""
+    for plate in plates:
+        name = str(uuid4())
+        store.write(name, BytesIO(plate.drawn("png")))
+        about = {"artifact_id": name, "filename": f"{plate.name}.png", "mimetype": "image/png", "encoding": None}
+        opened._storage.set_study_system_attr(opened._study_id, f"{ARTIFACTS}{trial_id}:{name}", json.dumps(about))
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Handler(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:  # noqa: ANN401
+        """Says nothing of every request."""
+
+
+def serving(study: Study, host: str, port: int, artifacts: Path | None = None) -> tuple[WSGIServer, str]:
+    """Returns a server of the dashboard, not yet serving, and the address at which the study is seen.
+
+    Arguments:
+        study: The study.
+        host: Address that it listens on; ``127.0.0.1`` is seen from this machine alone.
+        port: Port; 0: any that is free.
+        artifacts: As for ``illustrate``.
+
+    Raises:
+        StudyError: If it cannot listen there.
+    """
+    from optuna_dashboard import wsgi
+
+    from frdiff_tune.search import storage
+
+    database = storage.open_storage(study.file.search.storage, create=False)
+    opened = storage.find_study(study, database)
+    app = wsgi(database, artifact_store=_store(study, artifacts))
+    try:
+        server = make_server(host, port, app, server_class=_Server, handler_class=_Handler)
+    except OSError as error:
+        raise StudyError(
+            f"`--port` must be free on {host} but {port} cannot be used: {error}. Name another one, or --port 0 for any."
+        ) from error
+    return server, f"http://{host}:{server.server_port}/dashboard/studies/{opened._study_id}"
