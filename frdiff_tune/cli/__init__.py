@@ -6,11 +6,13 @@ from frdiff_tune.cli.app import app
 from frdiff_tune.cli.cache import cache
 from frdiff_tune.cli.check import check
 from frdiff_tune.cli.dashboard import dashboard
+from frdiff_tune.cli.diff import diff
 from frdiff_tune.cli.export import export
 from frdiff_tune.cli.front import front
 from frdiff_tune.cli.generate import generate
 from frdiff_tune.cli.polish import polish
 from frdiff_tune.cli.profile import profile
+from frdiff_tune.cli.push import push
 from frdiff_tune.cli.record import record
 from frdiff_tune.cli.report import report
 from frdiff_tune.cli.schema import schema
@@ -30,6 +32,8 @@ app.command(rich_help_panel=SEARCH)(export)
 app.command(rich_help_panel=USE)(generate)
 app.command(rich_help_panel=USE)(check)
 app.command(rich_help_panel=USE)(show)
+app.command(rich_help_panel=USE)(diff)
+app.command(rich_help_panel=USE)(push)
 app.command(rich_help_panel=LOOK)(profile)
 app.command(rich_help_panel=LOOK)(record)
 app.command(rich_help_panel=LOOK)(cache)

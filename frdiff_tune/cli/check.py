@@ -10,7 +10,7 @@ import typer
 
 
 def check(
-    policy: Annotated[Path, typer.Argument(help="A policy file.", show_default=False)],
+    policy: Annotated[str, typer.Argument(help="A policy file, or a repository of the hub (user/repo).", show_default=False)],
     study: Annotated[
         str, typer.Option(help="Study whose held-out cases are measured.", show_default="the policy's own")
     ] = "",

@@ -33,6 +33,11 @@ def errors() -> Console:
     return Console(file=sys.stderr, highlight=False, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
 
 
+def say(console: Console, text: str, style: str = "") -> None:
+    """Prints a sentence: a terminal gets it broken at words, a pipe or a file in one line."""
+    console.print(text, style=style, soft_wrap=not console.is_terminal, markup=False)
+
+
 def roomy(console: Console) -> bool:
     """Whether a table has room for a column of words."""
     return console.width >= 120

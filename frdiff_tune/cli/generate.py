@@ -9,7 +9,7 @@ import typer
 
 
 def generate(
-    policy: Annotated[Path, typer.Argument(help="A policy file.", show_default=False)],
+    policy: Annotated[str, typer.Argument(help="A policy file, or a repository of the hub (user/repo).", show_default=False)],
     prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="Prompts, or classes.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures.")] = Path("pictures"),
     seed: Annotated[int, typer.Option(min=0, help="Of the starting noise, the same for every prompt.")] = 0,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
 def show(
-    policy: Annotated[Path, typer.Argument(help="A policy file.", show_default=False)],
+    policy: Annotated[str, typer.Argument(help="A policy file, or a repository of the hub (user/repo).", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Show what a policy does at each step, and what was measured of it.

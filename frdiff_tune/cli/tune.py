@@ -25,16 +25,18 @@ def tune(
         str | None, typer.Option("--from", help="Another study, whose front is measured first.", show_default="none")
     ] = None,
     weights: Annotated[str, typer.Option(help="Folder in which metrics' weights are looked for first.")] = "",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing before the summary at the end.")] = False,
 ) -> None:
     """Search a study: measure the known policies, then let Optuna propose better ones.
 
-    It first says what it expects to need. Everything measured is kept at once: stop with Ctrl-C whenever you \
-like, the same command goes on where it was.
+    It first says what it expects to need, then shows how far it is: the front so far, what became of the last trials, the \
+device. Everything measured is kept at once: stop with Ctrl-C whenever you like, the same command goes on where it was.
 
     [dim]Example:[/dim]  frdiff-tune tune demo --minutes 10
     """
     from frdiff_tune.cli.app import INTERRUPTED
-    from frdiff_tune.cli.console import errors, results, roomy
+    from frdiff_tune.cli.console import errors, results, roomy, say
+    from frdiff_tune.report.device_state import DeviceState
     from frdiff_tune.report.summary import found, front_table, next_commands
     from frdiff_tune.search import front, load_study, open_pipeline
 
@@ -42,15 +44,12 @@ like, the same command goes on where it was.
     watch = _watch(loaded, trials, minutes)
     try:
         pipe = open_pipeline(loaded)
-        errors().print(_expectation(loaded, pipe, trials, minutes), soft_wrap=True)
-        _search(loaded, pipe, watch, trials, minutes, load_study(start_from) if start_from else None)
+        watch.device = DeviceState(pipe)
+        if not quiet:
+            say(errors(), _expectation(loaded, pipe, trials, minutes))
+        _search(loaded, pipe, watch, trials, minutes, load_study(start_from) if start_from else None, quiet)
     except KeyboardInterrupt:
-        errors().print(
-            f"Stopped. {watch.finished} finished trials are kept; go on with: frdiff-tune tune {study}",
-            style="yellow",
-            soft_wrap=True,
-            markup=False,
-        )
+        say(errors(), f"Stopped. {watch.finished} finished trials are kept; go on with: frdiff-tune tune {study}", "yellow")
         raise typer.Exit(INTERRUPTED) from None
     from frdiff_tune.report.points import points_of
 
@@ -98,20 +97,22 @@ def _search(
     trials: int | None,
     minutes: float | None,
     start_from: Study | None,
+    quiet: bool,
 ) -> None:
     from rich.live import Live
 
-    from frdiff_tune.cli.console import errors
+    from frdiff_tune.cli.console import errors, say
     from frdiff_tune.search import known_from_elsewhere
     from frdiff_tune.search import tune as search
 
     console = errors()
-    live = Live(get_renderable=watch.view, console=console, transient=True) if console.is_terminal else nullcontext()
+    shown = console.is_terminal and not quiet
+    live = Live(get_renderable=watch.view, console=console, transient=True) if shown else nullcontext()
     with closing(search(study, trials=trials, minutes=minutes, pipe=pipe, start_from=start_from)) as run, live:  # type: ignore[type-var]
         for number, event in enumerate(run):
-            if number == 0 and start_from and (known := known_from_elsewhere(study)):
+            if not quiet and number == 0 and start_from and (known := known_from_elsewhere(study)):
                 there = f"How close {known} policies are is known from {start_from.name}"
-                console.print(f"{there}: the search learns from it, and measures here whatever it shows.", soft_wrap=True)
+                say(console, f"{there}: the search learns from it, and measures here whatever it shows.")
             line = watch.take(event)
-            if not console.is_terminal:
+            if not (shown or quiet):
                 console.print(f"{line} ({watch.progress()})", soft_wrap=True, markup=False)

@@ -172,15 +172,21 @@ class Policy(Section):
         write(self, Path(path))
 
     @classmethod
-    def load(cls, path: str | Path) -> "Policy":
-        """Reads a policy file, also one of an older ``schema_version``.
+    def load(cls, path: str | Path, *, filename: str | None = None, revision: str | None = None) -> "Policy":
+        """Reads a policy file, also one of an older ``schema_version``, from the disk or from a repository of the hub.
+
+        Arguments:
+            path: Of the file; or a repository, as ``user/repo``, where no file of that name is there.
+            filename: Of the file in a repository; None: ``policy.json``.
+            revision: Branch, tag or commit of a repository; None: the newest.
 
         Raises:
             PolicyError: If the file is missing, truncated, newer than this version, or breaks a rule.
         """
         from frdiff_tune.policy.files import read
+        from frdiff_tune.policy.hub import fetch, is_repository
 
-        return read(Path(path))
+        return read(fetch(str(path), filename, revision) if is_repository(path, filename) else Path(path))
 
 
 def _explain(error: ValidationError) -> str:

@@ -40,9 +40,10 @@ def schedule_figure(policy: Policy, title: str) -> Figure:
     figure = Figure(figsize=(8.6, height), dpi=160, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[ABOVE_IN, below_in])
     marks = _mixing(above, policy)
-    _cells(below, rows)
-    cells = [Patch(facecolor=colour, edgecolor=EDGE, label=state) for state, colour in STATES.items()]
-    figure.legend(handles=[*marks, *cells], loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
+    cells(below, rows)
+    below.set_xlabel("step t (0 = first, noisiest)", fontsize=9)
+    states = [Patch(facecolor=colour, edgecolor=EDGE, label=state) for state, colour in STATES.items()]
+    figure.legend(handles=[*marks, *states], loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
     figure.suptitle(title, x=0.02, ha="left", fontsize=10, fontweight="bold")
     return figure
 
@@ -80,7 +81,13 @@ def _mixing(axes: Axes, policy: Policy) -> list[Any]:
     return list(marks)
 
 
-def _cells(axes: Axes, rows: dict[str, list[str]]) -> None:
+def cells(axes: Axes, rows: dict[str, list[str]]) -> None:
+    """Draws the rows of a schedule, the first one on top.
+
+    Arguments:
+        axes: Where.
+        rows: As ``schedule_rows`` returns them.
+    """
     import numpy as np
     from matplotlib.colors import ListedColormap
 
@@ -93,4 +100,3 @@ def _cells(axes: Axes, rows: dict[str, list[str]]) -> None:
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel("step t (0 = first, noisiest)", fontsize=9)

@@ -133,7 +133,8 @@ def apply_lines(path: Path, argument: str, capture: str = "eager") -> tuple[str,
 
 def next_commands(study: str) -> Iterator[tuple[str, str]]:
     """Yields commands to type after a search, each with what it does."""
-    yield f"frdiff-tune front {study} --figure front.png", "the whole front, as a table and a picture"
+    yield f"frdiff-tune report {study} -o report", "a page with the front, schedules and pictures, explained"
+    yield f"frdiff-tune dashboard {study}", "every trial in the browser"
     yield f"frdiff-tune export {study} -o policy.json", "the best compromise, measured again on held-out prompts"
     yield f"frdiff-tune export {study} --max-lpips 0.01 -o policy.json", "the fastest that stays under a limit"
     yield f"frdiff-tune tune {study} --trials 200", "search on"

@@ -14,6 +14,7 @@ from frdiff_tune.report.summary import digits, front_table, on_front
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from frdiff_tune.report.device_state import DeviceState
     from frdiff_tune.search import Preparing, TrialFailure, TrialOutcome, TrialStopped
 
 LAST = 5  # trials shown
@@ -30,6 +31,7 @@ class Watch:
         outcomes: What was measured, in earlier runs too.
         failures: What could not be measured, in earlier runs too.
         stopped: What was stopped early, in earlier runs too.
+        device: The device's state, once the pipeline is there.
     """
 
     total: int
@@ -37,6 +39,7 @@ class Watch:
     outcomes: list[TrialOutcome] = field(default_factory=list)
     failures: list[TrialFailure] = field(default_factory=list)
     stopped: list[TrialStopped] = field(default_factory=list)
+    device: DeviceState | None = None
 
     def __post_init__(self) -> None:
         self.start = monotonic()
@@ -115,13 +118,16 @@ class Watch:
     def view(self) -> RenderableType:
         """Returns everything as one picture of the terminal."""
         from rich.console import Group
+        from rich.padding import Padding
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
         parts: list[RenderableType] = [
             Text(f"{self.stage}: {self.progress()}", style="bold"),
-            ProgressBar(total=1.0, completed=self.done, width=60),
+            Padding(ProgressBar(total=1.0, completed=self.done, width=60)),  # alone it ends without a new line
         ]
+        if self.device:
+            parts += [Text(self.device.line(), style="dim", overflow="ellipsis", no_wrap=True)]
         points = points_so_far(self.outcomes)
         if points:
             first = self.outcomes[0]
