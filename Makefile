@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test install clean
+.PHONY: demo test install browser clean
 
 install: $(VENV)/.installed
 
@@ -19,7 +19,13 @@ demo: install
 	$(BIN)/frdiff-tune export demo-quick -o runs/demo-quick/policy.json \
 	    --figure runs/demo-quick/front.png --side-by-side runs/demo-quick/side_by_side.png
 
-test: install
+# Reports and the dashboard are tested in a browser: Debian's, installed where it is missing.
+browser:
+	command -v chromium > /dev/null || { sudo=$$(test $$(id -u) = 0 || echo sudo); $$sudo apt-get update -qq \
+	    && $$sudo apt-get install -qq --yes --no-install-recommends chromium fonts-dejavu-core > /dev/null; } \
+	    || { echo "The tests need the browser chromium: install it, then run make test again."; exit 1; }
+
+test: install browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

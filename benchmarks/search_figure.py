@@ -31,7 +31,8 @@ proposals take long, as those of NSGA-II, end after 400 policies.
 
 Read our row as optimistic: what foresight expects before anything is measured was fitted to these two tables
 (`python -m benchmarks.priors demo demo-dit`), and how surely it expects that was chosen among some dozens of settings by
-searches of them. No third model has been recorded to check it on.
+searches of them. The row *fitted to the other table* is closer to what another model would see: there it expects what the other
+model's table alone has taught. No third model has been recorded to check it on.
 """
 """What stands above the tables."""
 

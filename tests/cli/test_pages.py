@@ -25,7 +25,9 @@ def reported(tuned: Result, study: Path, folder: Path, run: Run) -> tuple[Path, 
     """The folder of a report, and what ``report`` said."""
     assert tuned.exit_code == 0, tuned.output
     place = folder / "report"
-    return place, run("report", study, "-o", place, "--pictures", 2, "--trial", 1, "--trial", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("frdiff_tune.report.reported.ROUNDS", 1)
+        return place, run("report", study, "-o", place, "--pictures", 2, "--trial", 1, "--trial", 2)
 
 
 def test_report_writes_a_page_and_every_figure_twice(reported: tuple[Path, Result]) -> None:
