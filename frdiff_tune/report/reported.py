@@ -85,14 +85,18 @@ def looked_at(found: Front, trials: Sequence[int] = ()) -> dict[str, Point]:
 
     Raises:
         StudyError: If a trial does not exist.
-        LimitError: If no point keeps the study's limits.
     """
+    from frdiff_tune.errors import LimitError
     from frdiff_tune.report.summary import FLIP
     from frdiff_tune.search import Pick, pick
 
     if trials:
         return {f"Asked for ({number})": pick(found, Pick(trial=number)) for number in dict.fromkeys(trials)}
-    wanted = {"The best compromise": pick(found)}
+    try:
+        wanted = {"The best compromise": pick(found)}
+    except LimitError:
+        closest = min(found.points, key=lambda point: point.trial.lpips.value)
+        return {"The closest; none keeps the study's limits": closest}
     able = [point for point in found.best if point.within_limits and point.trial.speedup.low > 1]
     close = [point for point in able if point.trial.lpips.value <= FLIP]
     if able:

@@ -1,7 +1,6 @@
 """``tune`` while it runs: in a terminal of 80 columns, in a pipe, and quiet."""
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from frdiff_tune.measure.nvml import GpuReading
 from frdiff_tune.report.device_state import state_line
 from tests.cli.conftest import STUDY, TRIALS, Run
 from tests.cli.terminal import COLUMNS, lines, run_in_terminal
+from tests.databases import copied
 
 MAIN = "from frdiff_tune.cli import main; main()"
 
@@ -21,7 +21,7 @@ MAIN = "from frdiff_tune.cli import main; main()"
 def again(tuned: Result, folder: Path, tmp_path: Path) -> Path:
     """The folder of a copy of the tuned study, to go on with."""
     assert tuned.exit_code == 0, tuned.output
-    shutil.copyfile(folder / "study.db", tmp_path / "study.db")
+    copied(folder / "study.db", tmp_path / "study.db")
     (tmp_path / "tiny.toml").write_text(STUDY.format(trials=TRIALS, storage=tmp_path / "study.db"), encoding="utf-8")
     return tmp_path
 
@@ -43,12 +43,11 @@ def test_a_terminal_shows_progress_front_trials_and_device_and_nothing_is_too_wi
     assert cut == [], "words are not broken"
 
 
-def test_a_pipe_gets_plain_lines_and_quiet_only_the_summary(again: Path, run: Run) -> None:
-    plain = run("tune", again / "tiny.toml", "--trials", TRIALS + 1)
-    assert f"trial {TRIALS}: " in plain.stderr and "expects" in plain.stderr
-    silent = run("tune", again / "tiny.toml", "--trials", TRIALS + 1, "--quiet")
-    assert (silent.exit_code, silent.stderr) == (0, "") and f"{TRIALS + 1} policies measured" in silent.stdout
-    for said in (plain.stdout, plain.stderr, silent.stdout):
+def test_a_pipe_gets_plain_lines_and_quiet_only_the_summary(tuned: Result, again: Path, run: Run) -> None:
+    assert "trial 0: " in tuned.stderr and "expects" in tuned.stderr
+    silent = run("tune", again / "tiny.toml", "--trials", TRIALS, "--quiet")
+    assert (silent.exit_code, silent.stderr) == (0, "") and f"{TRIALS} policies measured" in silent.stdout
+    for said in (tuned.stdout, tuned.stderr, silent.stdout):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", said), "no control codes"
 
 
