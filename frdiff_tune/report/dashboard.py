@@ -149,18 +149,18 @@ def _store(study: Study, given: Path | None) -> FileSystemArtifactStore:
 
 
 def _note(study: Study, opened: optuna.Study, measured: Front) -> None:
-    """Writes a note for the study and one for every trial that was measured, those that are new or have changed."""
+    """Writes a note for the study and one for every trial that was measured; one that a person has changed is left alone."""
     from optuna.trial import Trial
-    from optuna_dashboard import save_note
+    from optuna_dashboard import get_note, save_note
 
-    save_note(opened, study_note(study, measured))
-    noted: dict[str, str] = dict(opened.user_attrs.get(NOTED, {}))
-    ids = _ids(opened)
-    for point in measured.points:
-        number, text = str(point.trial.number), trial_note(point)
-        if noted.get(number) != text:
-            save_note(Trial(opened, ids[point.trial.number]), text)
-            noted[number] = text
+    ids, noted = _ids(opened), dict[str, str](opened.user_attrs.get(NOTED, {}))
+    wanted: dict[str, tuple[Any, str]] = {"study": (opened, study_note(study, measured))}
+    wanted |= {str(p.trial.number): (Trial(opened, ids[p.trial.number]), trial_note(p)) for p in measured.points}
+    for name, (place, text) in wanted.items():
+        before = noted.get(name, "")
+        if before != text and get_note(place) == before:
+            save_note(place, text)
+            noted[name] = text
     opened.set_user_attr(NOTED, noted)
 
 

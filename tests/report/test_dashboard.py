@@ -1,0 +1,73 @@
+"""What is written into a study for its dashboard, on policies whose figures are a formula; a browser sees it in test_pages."""
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import Trial
+from optuna_dashboard import get_note, save_note
+
+from frdiff_tune.report.dashboard import ARTIFACTS, annotate, illustrate, worth_a_look
+from frdiff_tune.search import Study, front
+from tests.databases import copied
+from tests.search.test_record import finite
+from tests.search.test_tuning import optuna_study, outcomes
+from tests.tiny import tiny_dit
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the database of a study with eight policies."""
+    folder = tmp_path_factory.mktemp("measured")
+    outcomes(finite(folder), tiny_dit("v_prediction"), trials=8)
+    return folder / "study.db"
+
+
+@pytest.fixture
+def study(tmp_path: Path, measured: Path) -> Study:
+    """Returns that study with a database of its own."""
+    copied(measured, tmp_path / "study.db")
+    return finite(tmp_path)
+
+
+def note(opened: optuna.Study, number: int) -> str:
+    return str(get_note(Trial(opened, opened.trials[number]._trial_id)))
+
+
+def test_objectives_are_named_and_every_trial_has_a_note(study: Study) -> None:
+    annotate(study)
+    opened = optuna_study(study)
+    assert opened.metric_names == ["latency, ms per call", "LPIPS"]
+    assert f"{len(front(study).points)} policies measured" in get_note(opened)
+    for point in front(study).points:
+        said = note(opened, point.trial.number)
+        assert f"{point.trial.speedup.value:.2f} times faster" in said and f"{point.trial.nfe} network calls" in said
+        attributes = opened.trials[point.trial.number].user_attrs
+        assert attributes["speed-up"] == point.trial.speedup.value and attributes["LPIPS"] == point.trial.lpips.value
+
+
+def test_a_note_that_a_person_has_changed_is_left_alone(study: Study) -> None:
+    annotate(study)
+    opened = optuna_study(study)
+    save_note(opened, "mine")
+    save_note(Trial(opened, opened.trials[0]._trial_id), "mine, too")
+    untouched = note(opened, 1)
+    annotate(study)
+    assert get_note(opened) == "mine" and note(opened, 0) == "mine, too" and note(opened, 1) == untouched
+
+
+def test_the_front_and_what_is_near_it_get_their_schedules_once(study: Study, tmp_path: Path) -> None:
+    look = worth_a_look(front(study))
+    best = {point.trial.number for point in front(study).best}
+    assert best <= {point.trial.number for point in look}
+    steps = list(illustrate(study, pictures=0))
+    assert steps == [(i, len(look)) for i in range(1, len(look) + 1)]
+    opened = optuna_study(study)
+    attributes = opened._storage.get_study_system_attrs(opened._study_id)
+    kept = [json.loads(value) for key, value in attributes.items() if key.startswith(ARTIFACTS)]
+    assert {each["filename"] for each in kept} == {f"schedule-{point.trial.number}.png" for point in look}
+    for each in kept:
+        assert (tmp_path / "artifacts" / each["artifact_id"]).read_bytes().startswith(b"\x89PNG")
+    assert list(illustrate(study, pictures=0)) == [], "they have them"
+    assert worth_a_look(front(study), 2) == [look[0], look[-1]]
