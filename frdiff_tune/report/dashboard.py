@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Sequence
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -31,7 +32,7 @@ MOST = 12
 ARTIFACTS = "dashboard:artifacts:"
 """With a trial's id and the artifact's: attribute of a study in which the dashboard looks for artifacts of a trial."""
 NOTED = "frdiff:noted"
-"""Attribute of a study: trial -> note that it has, so that a second start writes only what is new."""
+"""Attribute of a study: trial -> mark of the note that was written, so that one that is there or was changed is left alone."""
 
 
 def worth_a_look(measured: Front, count: int = MOST) -> list[Point]:
@@ -153,15 +154,21 @@ def _note(study: Study, opened: optuna.Study, measured: Front) -> None:
     from optuna.trial import Trial
     from optuna_dashboard import get_note, save_note
 
-    ids, noted = _ids(opened), dict[str, str](opened.user_attrs.get(NOTED, {}))
+    ids, keep = _ids(opened), opened._storage
+    noted: dict[str, str] = dict(keep.get_study_system_attrs(opened._study_id).get(NOTED, {}))
     wanted: dict[str, tuple[Any, str]] = {"study": (opened, study_note(study, measured))}
     wanted |= {str(p.trial.number): (Trial(opened, ids[p.trial.number]), trial_note(p)) for p in measured.points}
     for name, (place, text) in wanted.items():
-        before = noted.get(name, "")
-        if before != text and get_note(place) == before:
+        before = noted.get(name, _mark(""))
+        if before != _mark(text) and _mark(get_note(place)) == before:
             save_note(place, text)
-            noted[name] = text
-    opened.set_user_attr(NOTED, noted)
+            noted[name] = _mark(text)
+    keep.set_study_system_attr(opened._study_id, NOTED, noted)
+
+
+def _mark(text: str) -> str:
+    """Returns a few characters by which a text is known again."""
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def study_note(study: Study, measured: Front) -> str:

@@ -49,7 +49,7 @@ def front_plot(points: Sequence[Point], *, reference_ms: float, limits: Sequence
     for limit in limits:
         figure.add_hline(y=limit, line={"color": CHOSEN, "dash": "dot"}, annotation_text=f"limit {limit:g}")
     figure.update_xaxes(title="latency: ms per picture call, whole pipeline (median)", rangemode="tozero")
-    figure.update_yaxes(title="LPIPS to the reference: mean (log)", type="log", exponentformat="power")
+    figure.update_yaxes(title="LPIPS to the reference: mean (log)", type="log", exponentformat="power", dtick=1)
     figure.update_layout(title="Time against likeness: lower left is better", template="plotly_white", hovermode="closest")
     return figure
 
