@@ -31,10 +31,11 @@ from frdiff_tune.search.study import Study
 from frdiff_tune.search.table import Row
 
 Statistic = Literal["mean", "median"]
+STATISTICS: Mapping[Statistic, Callable[..., float]] = {"mean": fmean, "median": median}
 SEEDS = 3
 """Seeds per held-out prompt, as in the committed fronts."""
 CLOSE = 5
-"""Times a level: the median LPIPS on the search's pictures from which a policy is not drawn."""
+"""Times a level: the median LPIPS on the search's pictures above which a policy is not drawn."""
 FIRST = 4
 """Pictures that a policy draws first; then as many again as it has, and so on."""
 
@@ -67,9 +68,6 @@ class Judge:
 
     def _hard(self, picture: int) -> float:
         return fmean(self._given[picture] or [0.0])
-
-
-STATISTICS: Mapping[Statistic, Callable[..., float]] = {"mean": fmean, "median": median}
 
 
 def broken(seen: Mapping[int, float], statistic: Statistic, level: float, count: int) -> bool:

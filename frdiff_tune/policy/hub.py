@@ -45,7 +45,7 @@ def fetch(repository: str, filename: str | None = None, revision: str | None = N
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PolicyError(
             f"`{repository}` must be a policy file, or a repository of the hub that holds {name!r}, but: {said} "
-            "Check the path, or the name and `huggingface-cli login`."
+            "Check the path, or the name and, for a private one, `hf auth login`."
         ) from error
 
 

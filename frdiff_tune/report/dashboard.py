@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import optuna
     from optuna.artifacts import FileSystemArtifactStore
 
-    from frdiff_tune.measure import Case
     from frdiff_tune.report.plate import Plate
     from frdiff_tune.report.side_by_side import Pair
     from frdiff_tune.search import Front, Point, Study
@@ -218,21 +217,14 @@ def _drawn(
     pictures: int,
     pipe: Any,  # noqa: ANN401
 ) -> Iterator[tuple[Point, list[Pair]]]:
-    """Yields each policy with its pictures beside the reference's."""
-    from frdiff_tune.report.pairs import beside_reference
-    from frdiff_tune.search import cache_folder, held_out_cases, open_pipeline
+    """Yields each policy with its pictures; the model is loaded only if some are missing."""
+    from frdiff_tune.report.pictured import pictured
+    from frdiff_tune.search import open_pipeline
 
-    if not points:
-        return
-    if not pictures:
+    if points and pictures:
+        yield from pictured(study, points, reference_ms, pictures, open_pipeline(study) if pipe is None else pipe)
+    else:
         yield from ((point, []) for point in points)
-        return
-    pipe = open_pipeline(study) if pipe is None else pipe
-    cases: tuple[Case, ...] = held_out_cases(study, pipe)[:pictures]
-    call = study.file.call
-    tried = [(point.policy, point.trial.capture, point.trial.latency_ms.value) for point in points]
-    given: dict[str, Any] = {"steps": call.num_inference_steps, "reference_ms": reference_ms, "folder": cache_folder()}
-    yield from zip(points, beside_reference(pipe, tried, cases, call.arguments, **given), strict=True)
 
 
 def _add(opened: optuna.Study, trial_id: int, store: FileSystemArtifactStore, plates: Sequence[Plate]) -> None:

@@ -57,14 +57,8 @@ def _sampling(first: Policy, second: Policy) -> Iterator[str]:
         listed = (f"{key} {a.scheduler.config.get(key)!r}, in B {b.scheduler.config.get(key)!r}" for key in changed)
         yield f"Solver's options: {'; '.join(listed)}."
     if a.timesteps != b.timesteps:
-        yield (
-            "Timesteps that the solver walks: "
-            + " and ".join(
-                f"{'its own' if each is None else f'{len(each)} that are listed'} in {name}"
-                for each, name in ((a.timesteps, "A"), (b.timesteps, "B"))
-            )
-            + "."
-        )
+        own, other = ("its own" if each is None else f"{len(each)} that the file lists" for each in (a.timesteps, b.timesteps))
+        yield f"Timesteps that the solver walks: {own}, in B {other}."
 
 
 def _steps(first: Policy, second: Policy) -> Iterator[str]:

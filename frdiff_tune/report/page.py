@@ -34,7 +34,8 @@ WORDS = {
     "95 % interval": "Where a repetition would put the figure in 19 of 20 cases: with other pictures, or in other runs.",
 }
 """What the page's words mean."""
-UNKNOWN = (None, (), "")
+UNKNOWN: tuple[Any, ...] = (None, [], "")
+"""Of a machine's facts: what is not told."""
 
 
 def rendered(context: Mapping[str, Any]) -> str:
@@ -108,7 +109,7 @@ def group_rows(profile: Profile) -> Iterator[dict[str, str]]:
 def machine_rows(machine: Machine) -> Iterator[dict[str, str]]:
     """Yields what is known of the machine, by name."""
     for name, value in machine.model_dump(mode="json").items():
-        if value not in UNKNOWN and value != []:
+        if value not in UNKNOWN:
             if name.endswith("_bytes"):
                 name, value = name.removesuffix("_bytes"), f"{value / 2**30:.1f} GiB"
             elif name.endswith("_mhz"):
@@ -117,11 +118,18 @@ def machine_rows(machine: Machine) -> Iterator[dict[str, str]]:
             yield {"name": name.replace("_", " "), "value": words}
 
 
-def fact_cards(point: Point, found: Front) -> Iterator[dict[str, str]]:
-    """Yields what stands at the top, of the policy that is the best compromise."""
+def fact_cards(title: str, point: Point, found: Front) -> Iterator[dict[str, str]]:
+    """Yields what stands at the top, of the first policy that the report looks at.
+
+    Arguments:
+        title: What that policy is.
+        point: The policy.
+        found: What the study has measured.
+    """
     trial = point.trial
-    ends = f"95 %: {trial.speedup.low:.2f} to {trial.speedup.high:.2f}"
-    yield {"value": f"{trial.speedup.value:.2f}× faster", "words": f"the best compromise, trial {trial.number} ({ends})"}
+    ends = f"{trial.speedup.low:.2f} to {trial.speedup.high:.2f}"
+    what = f"{title[0].lower()}{title[1:]}: trial {trial.number} (95 %: {ends})"
+    yield {"value": f"{trial.speedup.value:.2f}× faster", "words": what}
     whole = f"per call of the whole pipeline, instead of {found.reference.median_ms:,.0f} ms"
     yield {"value": f"{trial.latency_ms.value:,.0f} ms", "words": whole}
     lpips = f"LPIPS {digits(trial.lpips.value)}"

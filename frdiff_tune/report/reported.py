@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from frdiff_tune.report.words import describe, launched, solver
 
 if TYPE_CHECKING:
-    from frdiff_tune.measure import Case, Profile
+    from frdiff_tune.measure import Profile
     from frdiff_tune.report.side_by_side import Pair
     from frdiff_tune.search import Front, Point, Study
 
@@ -57,27 +57,25 @@ def reporting(
     Raises:
         StudyError: If nothing was measured yet, a trial does not exist, or the folder cannot be written.
     """
-    from frdiff_tune.search import front, held_out_cases, open_pipeline
+    from frdiff_tune.report.pictured import pictured
+    from frdiff_tune.search import front, open_pipeline
 
     found = front(study)
     chosen = looked_at(found, trials)
     drawn: dict[int, list[Pair]] = {}
-    cases: tuple[Case, ...] = ()
     if pictures:
         pipe = open_pipeline(study) if pipe is None else pipe
-        cases = held_out_cases(study, pipe)[:pictures]
-        total = len(chosen) * len(cases) * (1 if profile else 2)
-        for point in chosen.values():
-            for pair in _pairs(study, point, pipe, cases):
-                drawn.setdefault(point.trial.number, []).append(pair)
-                yield sum(map(len, drawn.values())), total
+        total = len(chosen) * (1 if profile else 2)
+        for point, pairs in pictured(study, [point for _, point in chosen], found.reference.median_ms, pictures, pipe):
+            drawn[point.trial.number] = pairs
+            yield len(drawn), total
         if profile is None:
-            profile = yield from _profiled(study, pipe, total // 2)
-    return _written(study, found, chosen, drawn, cases, profile, command, folder)
+            profile = yield from _profiled(study, pipe)
+    return _written(study, found, chosen, drawn, profile, command, _call(study, pipe), folder)
 
 
-def looked_at(found: Front, trials: Sequence[int] = ()) -> dict[str, Point]:
-    """Returns the policies that a report looks at: title -> point, each once.
+def looked_at(found: Front, trials: Sequence[int] = ()) -> list[tuple[str, Point]]:
+    """Returns the policies that a report looks at, each once, with what they are.
 
     Arguments:
         found: What a study has measured.
@@ -91,30 +89,32 @@ def looked_at(found: Front, trials: Sequence[int] = ()) -> dict[str, Point]:
     from frdiff_tune.search import Pick, pick
 
     if trials:
-        return {f"Asked for ({number})": pick(found, Pick(trial=number)) for number in dict.fromkeys(trials)}
+        return [("Asked for", pick(found, Pick(trial=number))) for number in dict.fromkeys(trials)]
     try:
-        wanted = {"The best compromise": pick(found)}
+        wanted = [("The best compromise", pick(found))]
     except LimitError:
-        closest = min(found.points, key=lambda point: point.trial.lpips.value)
-        return {"The closest; none keeps the study's limits": closest}
+        return [("The closest; none keeps the study's limits", min(found.points, key=lambda point: point.trial.lpips.value))]
     able = [point for point in found.best if point.within_limits and point.trial.speedup.low > 1]
     close = [point for point in able if point.trial.lpips.value <= FLIP]
     if able:
-        wanted["The closest"] = min(able, key=lambda point: (point.trial.lpips.value, point.trial.latency_ms.value))
+        wanted.append(("The closest", min(able, key=lambda point: (point.trial.lpips.value, point.trial.latency_ms.value))))
     if close:
-        wanted["The fastest that keeps compositions"] = min(close, key=lambda point: point.trial.latency_ms.value)
-    seen: dict[int, str] = {}
-    return {title: point for title, point in wanted.items() if seen.setdefault(point.trial.number, title) == title}
+        wanted.append(("The fastest that keeps compositions", min(close, key=lambda point: point.trial.latency_ms.value)))
+    once: dict[int, tuple[str, Point]] = {}
+    for title, point in wanted:
+        once.setdefault(point.trial.number, (title, point))
+    return list(once.values())
 
 
-def _pairs(study: Study, point: Point, pipe: Any, cases: Sequence[Case]) -> Iterator[Pair]:  # noqa: ANN401
-    from frdiff_tune.report.pairs import pairs
+def _call(study: Study, pipe: Any) -> str:  # noqa: ANN401
+    """Returns what stands between the parentheses of a call; dots where the model was not loaded."""
+    from frdiff_tune.report.exported import call_text
+    from frdiff_tune.search import held_out_cases
 
-    call = study.file.call
-    yield from pairs(pipe, point.policy, cases, call.arguments, steps=call.num_inference_steps)
+    return "..." if pipe is None else call_text(held_out_cases(study, pipe)[0], study.file.call.arguments)
 
 
-def _profiled(study: Study, pipe: Any, share: int) -> Generator[tuple[int, int], None, Profile]:  # noqa: ANN401
+def _profiled(study: Study, pipe: Any) -> Generator[tuple[int, int], None, Profile]:  # noqa: ANN401
     """Profiles a study's model as the second half of the work."""
     from frdiff_tune.report.profiled import question_of_study
 
@@ -124,17 +124,17 @@ def _profiled(study: Study, pipe: Any, share: int) -> Generator[tuple[int, int],
             done, total = next(run)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-        yield round(share * (1 + done / total)), 2 * share
+        yield total + done, 2 * total
 
 
 def _written(
     study: Study,
     found: Front,
-    chosen: Mapping[str, Point],
+    chosen: Sequence[tuple[str, Point]],
     drawn: Mapping[int, Sequence[Pair]],
-    cases: Sequence[Case],
     profile: Profile | None,
     command: str,
+    call: str,
     folder: Path,
 ) -> Report:
     """Writes the figures and the page."""
@@ -143,15 +143,15 @@ def _written(
     from frdiff_tune.report.policy_tables import machine_line
     from frdiff_tune.report.summary import found as sentences
 
-    numbers = [point.trial.number for point in chosen.values()]
-    first = next(iter(chosen.values()))
+    numbers = [point.trial.number for _, point in chosen]
+    title, first = chosen[0]
     everything = {
         "front": plates.front_plate(study, found, first.trial.number),
         "importance": plates.importance_plate(found),
         "growth": plates.growth_plate(study),
         "similarity": plates.similarity_plate(study, profile),
     }
-    looks = [_look(study, title, point, drawn.get(point.trial.number, ()), cases, command) for title, point in chosen.items()]
+    looks = [_look(study, title, point, drawn.get(point.trial.number, ()), command, call) for title, point in chosen]
     every = [*everything.values(), *(plate for look in looks for plate in (look["schedule"], look["pictures"]))]
     files = [path for plate in every if plate for path in plate.save(folder)]
     solvers = {point.policy.sampling.scheduler.name for point in found.points if point.trial.family == "known: full"}
@@ -165,7 +165,7 @@ def _written(
             "reference_solver": ", ".join(map(solver, sorted(solvers))) or "the pipeline's own solver",
             "machine_words": machine_line(found.machine) if found.machine else "machine unknown",
             "made": datetime.now(UTC).date().isoformat(),
-            "facts": list(page.fact_cards(first, found)),
+            "facts": list(page.fact_cards(title, first, found)),
             "sentences": list(sentences(points_of(found), found.reference.median_ms, found.failures, found.stopped)),
             "rows": list(page.front_rows(found, numbers)),
             "further": page.headings(found),
@@ -181,14 +181,12 @@ def _written(
     return Report(path, tuple(files))
 
 
-def _look(study: Study, title: str, point: Point, pairs: Sequence[Pair], cases: Sequence[Case], command: str) -> dict[str, Any]:
+def _look(study: Study, title: str, point: Point, pairs: Sequence[Pair], command: str, call: str) -> dict[str, Any]:
     """Returns what the page says of one policy."""
     from frdiff_tune.report import plates
-    from frdiff_tune.report.exported import call_text
     from frdiff_tune.report.summary import apply_lines, digits
 
     trial = point.trial
-    call = call_text(cases[0], study.file.call.arguments) if cases else "..."
     file = Path(f"policy-{trial.number}.json")
     return {
         "title": title,

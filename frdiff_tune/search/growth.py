@@ -60,16 +60,16 @@ def _end(trial: FrozenTrial) -> float:
 
 
 def _grown(ended: list[FrozenTrial], reference_ms: float, objectives: tuple[str, ...]) -> Iterator[Grown]:
-    whole: list[TrialOutcome] = []
+    whole, best = list[TrialOutcome](), list[TrialOutcome]()
     seconds = 0.0
     for evaluations, trial in enumerate(ended, start=1):
         seconds += trial.duration.total_seconds() if trial.duration else 0.0
         outcome = TrialOutcome.read(trial) if trial.state == TrialState.COMPLETE else None
         if outcome is not None:
             whole.append(outcome)
+            best = non_dominated([*best, outcome], objectives)
         volume, known = (_volume(each, reference_ms) for each in (whole, [one for one in whole if one.known]))
-        best = outcome is not None and outcome in non_dominated(whole, objectives)
-        yield Grown(trial.number, evaluations, seconds, volume, known, outcome, best)
+        yield Grown(trial.number, evaluations, seconds, volume, known, outcome, outcome in best)
 
 
 def _volume(outcomes: list[TrialOutcome], reference_ms: float) -> float:

@@ -43,7 +43,7 @@ def test_report_writes_a_page_and_every_figure_twice(reported: tuple[Path, Resul
 def test_the_page_is_valid_html_that_says_what_was_found_and_how_to_use_it(reported: tuple[Path, Result], study: Path) -> None:
     page = (reported[0] / "report.html").read_text(encoding="utf-8")
     html5lib.HTMLParser(strict=True).parse(page)
-    assert f"{TRIALS} policies measured" in page
+    assert f"{TRIALS} policies measured" in page and "asked for: trial 1" in page
     assert f"frdiff-tune export {study} --pick trial:1 -o policy-1.json" in page
     assert "applied = apply_policy(pipe, &#39;policy-1.json&#39;)" in page
     assert "http" not in re.sub(r"data:[^\"]*", "", page), "it names no address"

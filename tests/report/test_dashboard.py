@@ -1,6 +1,7 @@
 """What is written into a study for its dashboard, on policies whose figures are a formula; a browser sees it in test_pages."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -9,7 +10,8 @@ from optuna.trial import Trial
 from optuna_dashboard import get_note, save_note
 
 from frdiff_tune.report.dashboard import ARTIFACTS, annotate, illustrate, worth_a_look
-from frdiff_tune.search import Study, front
+from frdiff_tune.report.reported import looked_at
+from frdiff_tune.search import Study, front, pick
 from tests.databases import copied
 from tests.search.test_record import finite
 from tests.search.test_tuning import optuna_study, outcomes
@@ -71,3 +73,16 @@ def test_the_front_and_what_is_near_it_get_their_schedules_once(study: Study, tm
         assert (tmp_path / "artifacts" / each["artifact_id"]).read_bytes().startswith(b"\x89PNG")
     assert list(illustrate(study, pictures=0)) == [], "they have them"
     assert worth_a_look(front(study), 2) == [look[0], look[-1]]
+
+
+def test_a_report_looks_at_each_policy_once_and_says_what_it_is(study: Study) -> None:
+    found = front(study)
+    looks = looked_at(found)
+    numbers = [point.trial.number for _, point in looks]
+    assert len(numbers) == len(set(numbers)) and looks[0] == ("The best compromise", pick(found))
+    able = [point for point in found.best if point.trial.speedup.low > 1]
+    assert min(able, key=lambda point: point.trial.lpips.value).trial.number in numbers
+    assert [(title, point.trial.number) for title, point in looked_at(found, [1, 1])] == [("Asked for", 1)]
+    none = replace(found, points=tuple(replace(point, within_limits=False) for point in found.points))
+    ((title, closest),) = looked_at(none)
+    assert "limits" in title and closest.trial.lpips.value == min(point.trial.lpips.value for point in found.points)
