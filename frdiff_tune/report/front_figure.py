@@ -143,7 +143,7 @@ def _chosen(axes: Axes, points: Sequence[Point], floor: float, chosen: int | Non
 def _frame(axes: Axes, points: Sequence[Point], floor: float, reference_ms: float, limits: Sequence[float]) -> None:
     slowest = max([reference_ms, *(point.latency_ms for point in points)])
     axes.set_yscale("log")
-    axes.set_ylim(floor, max([10 * floor, *(point.lpips for point in points)]) * 1.5)
+    axes.set_ylim(floor, max([10 * floor, *limits, *(point.lpips for point in points)]) * 2)  # room for a limit's label
     axes.set_xlim(0, slowest * 1.04)
     axes.set_xlabel("latency: ms per picture call, whole pipeline (median)")
     axes.set_ylabel("LPIPS to the reference: mean, AlexNet (log)")

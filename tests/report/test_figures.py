@@ -49,6 +49,15 @@ def test_a_long_title_stays_within_the_figure() -> None:
     assert title.get_window_extent().x1 < figure.bbox.x1
 
 
+def test_the_label_of_a_limit_stays_within_the_axes() -> None:
+    points = (*POINTS[:3], replace(POINTS[3], lpips=1.1e-5), replace(POINTS[4], lpips=0.04))
+    figure = front_figure(points, title="toy\nof two lines", reference_ms=1000.0, limits=[0.05])
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[0]
+    label = next(text for text in axes.texts if text.get_text() == "limit 0.05")
+    assert Text.get_window_extent(label).y1 < axes.get_window_extent().y1
+
+
 def test_reference_with_lpips_zero_stands_on_the_labelled_floor() -> None:
     axes = front_figure(POINTS, title="toy", reference_ms=1000.0).axes[0]
     floor = axes.get_ylim()[0]
