@@ -93,6 +93,14 @@ def found(
             f"{reference_ms / point.latency_ms:.2f}x faster than the reference; the fastest known policy that comes as close "
             f"({rival.family.removeprefix(KNOWN)}, trial {rival.number}) takes {rival.latency_ms:,.0f} ms: {gain:.2f}x."
         )
+        return
+    alone = [point for point in useful if not any(_gain(point, points)) and reference_ms > point.latency_ms]
+    if alone:
+        point = min(alone, key=lambda each: each.latency_ms)
+        yield (
+            f"No known policy that was measured comes as close as trial {point.number}: LPIPS {digits(point.lpips)} in "
+            f"{point.latency_ms:,.0f} ms, {reference_ms / point.latency_ms:.2f}x faster than the reference."
+        )
     else:
         yield "Nothing beats the known policies yet; more trials may."
 

@@ -27,6 +27,15 @@ def test_search_that_beats_nothing_says_so() -> None:
     assert "Nothing beats the known policies" in list(found((*POINTS[:2], POINTS[3], slow), 1000.0))[1]
 
 
+def test_where_no_known_policy_comes_as_close_that_is_said() -> None:
+    finer = Point(4, SEARCHED, "", 500.0, 0.0001, 25, on_front=True)
+    (_, said) = found((*POINTS[:2], POINTS[3], finer), 1000.0)
+    gain = "LPIPS 0.0001 in 500 ms, 2.00x faster than the reference."
+    assert said == f"No known policy that was measured comes as close as trial 4: {gain}"
+    slower = Point(4, SEARCHED, "", 1100.0, 0.0001, 25, on_front=True)
+    assert "Nothing beats the known policies" in list(found((*POINTS[:2], POINTS[3], slower), 1000.0))[1]
+
+
 def test_table_lists_the_front_from_fast_to_fine() -> None:
     table = front_table(POINTS, 1000.0)
     assert list(table.columns[0].cells) == ["3", "2", "0"]
