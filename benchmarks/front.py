@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.bench import CaseBench, Row
 from benchmarks.comparison import Estimate, Resampling, is_known, is_ours, is_searched, surely_worse
-from benchmarks.front_table import figure, replace_block, table
+from benchmarks.front_table import figure, replace_block, summary, table
 from benchmarks.record import heading, save
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import frdiff_policy, full_policy, keyframe_policy
@@ -198,10 +198,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", nargs="+", help="bare names or paths; each must have been tuned")
     parser.add_argument("--seeds", type=int, default=3, help="seeds per held-out prompt")
-    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
+    parser.add_argument("--readme", action="store_true", help="put the tables into the two README.md")
     parser.add_argument("--only", choices=["known"], help="measure the LPIPS of known policies, ahead of the rest")
     given = parser.parse_args()
-    tables = []
+    results = []
     for name in given.studies:
         if given.only:
             study = load_study(name)
@@ -212,10 +212,11 @@ def main() -> None:
         result = measure(load_study(name), given.seeds)
         path = save(result, f"front-{result['study']}")
         figure(result, path.with_suffix(".png"))
-        tables.append(table(result))
-        print(tables[-1])
+        results.append(result)
+        print(table(result))
     if given.readme:
-        replace_block(Path("README.md"), "results", "\n".join(tables))
+        replace_block(Path("README.md"), "results", summary(results))
+        replace_block(Path("benchmarks/README.md"), "results", "\n".join(map(table, results)))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ FAMILIES = {
     "found": ("#D55E00", "*", "ours: found by the search"),
 }
 """Colour (Okabe and Ito's palette), marker and label."""
+MODELS = {"demo": "text to image, UNet", "demo-dit": "class to image, DiT"}
 FLOOR = 1e-4
 """LPIPS below this is drawn here."""
 
@@ -27,7 +28,7 @@ def table(result: dict[str, Any]) -> str:
         "",
         *_claims(figures, {row["family"] for row in rows}),
         "",
-        f"![Time against LPIPS, every policy](benchmarks/results/front-{result['study']}.png)",
+        f"![Time against LPIPS, every policy](results/front-{result['study']}.png)",
         "",
         f"<details><summary>All {len(rows)} policies</summary>",
         "",
@@ -42,6 +43,31 @@ def table(result: dict[str, Any]) -> str:
         for row in sorted((row for row in rows if row["family"] == family), key=lambda row: -row["latency_share"]):
             lines.append(_line(f"{label}: {row['name']}", row))
     return "\n".join([*lines, "", "</details>", ""])
+
+
+def summary(results: Sequence[dict[str, Any]]) -> str:
+    """Returns how much faster than fewer steps each study's front is at each level, as a Markdown table."""
+    lines = [
+        "| study | model | at | fewer steps, by their best solver there | ours, times faster than that (95 % interval) |",
+        "|---|---|---|---|---|",
+    ]
+    for result in results:
+        for key, gain in result["figures"].items():
+            which = key.removeprefix("gain_at_")
+            if which == key:
+                continue
+            best = result["figures"][f"best_fewer_steps_at_{which}"]
+            reached = gain["value"] is not None and best is not None
+            known = f"{best[1].replace('Scheduler', '')}, {best[0]:.3f} of the reference's time" if best else "not reached"
+            ours = f"**{gain['value']:.2f}** {_interval(gain).replace('95 % interval ', '')}" if reached else "not reached"
+            model = MODELS.get(result["study"], result["study"])
+            lines.append(f"| `{result['study']}` | {model} | {_level(which)} | {known} | {ours} |")
+    names = [result["study"] for result in results]
+    return "\n".join([*lines, "", *(f"![{name}: time against LPIPS](benchmarks/results/front-{name}.png)\n" for name in names)])
+
+
+def _level(which: str) -> str:
+    return which.replace("median_lpips_", "median LPIPS ").replace("lpips_", "mean LPIPS ")
 
 
 def _line(name: str, row: dict[str, Any]) -> str:

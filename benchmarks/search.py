@@ -25,7 +25,7 @@ from joblib import Parallel, delayed
 from benchmarks.front_table import replace_block
 from benchmarks.ground import Ground, Trace
 from benchmarks.record import RESULTS, save
-from benchmarks.search_figure import EXPLAINED, figure, markdown
+from benchmarks.search_figure import EXPLAINED, figure, markdown, summary
 from benchmarks.searches import METHODS, ground_of, search
 
 LEVELS = (0.95, 0.99)
@@ -111,9 +111,9 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
+    parser.add_argument("--readme", action="store_true", help="put the tables into the two README.md")
     given = parser.parse_args()
-    tables = []
+    results = []
     for name in given.tables:
         table = ground_of(name).table
         head = {
@@ -129,12 +129,13 @@ def main() -> None:
             result = {**head, "rows": merged([row], earlier(head, file))}
             save(result, file.stem, given.output)
         figure(result, file.with_suffix(".png"))
-        tables.append(markdown(result))
-        print(tables[-1], file, sep="\n")
+        results.append(result)
+        print(markdown(result), file, sep="\n")
     if given.readme:
         command = f"python -m benchmarks.search {' '.join(given.tables)} --seeds {given.seeds} --readme"
         above = EXPLAINED.format(command=command, seeds=given.seeds)
-        replace_block(Path("README.md"), "search", "\n".join([above, *tables]))
+        replace_block(Path("README.md"), "search", summary(results))
+        replace_block(Path("benchmarks/README.md"), "search", "\n".join([above, *map(markdown, results)]))
 
 
 if __name__ == "__main__":

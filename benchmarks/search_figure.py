@@ -1,5 +1,6 @@
 """The comparison of searches as a Markdown table and as a figure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,19 @@ STYLES = {
 """Colour (Okabe and Ito's palette) and line of what the figure shows; the table has all."""
 
 
-EXPLAINED = """### How many policies a search has to measure
+EXPLAINED = """Measuring a policy takes a while on a large model, so what counts is how few measurements lead to a good front.
+Of both embedded models a small space was measured as a whole (keyframe shapes, step counts, solvers, forecasts, groups,
+`lam`: `benchmarks/tables/`), and on these tables searches are compared by counting: `{command}`. *To 95 %*: how many policies
+were measured until the front so far had 95 % of the hypervolume of the whole table, (log10 LPIPS, latency) from the corner
+(0.05, 1). Starting points count, and recorded full runs count as one. Measured seconds are what the recorded measurements
+took; a trial that is stopped early costs less of them. The latency is that of all policies that make the same network calls.
+Medians of {seeds} seeds, and quartiles in brackets; who does not get there in half of the seeds has not reached it. Searches
+whose proposals take long, as those of NSGA-II, end after 400 policies.
 
-Measuring a policy takes a while on a large model, so what counts is how few measurements lead to a good front. Of both embedded
-models a small space was measured as a whole (keyframe shapes, step counts, solvers, forecasts, groups, `lam`:
-`benchmarks/tables/`), and on these tables searches are compared by counting: `{command}`. *To 95 %*: how many policies were
-measured until the front so far had 95 % of the hypervolume of the whole table, (log10 LPIPS, latency) from the corner
-(0.05, 1). Starting points count, and recorded full runs count as one. Measured seconds are what the recorded measurements took;
-a trial that is stopped early costs less of them. The latency is that of all policies that make the same network calls. Medians
-of {seeds} seeds, and quartiles in brackets; who does not get there in half of the seeds has not reached it. Searches whose
-proposals take long, as those of NSGA-II, end after 400 policies.
-
-Read our row as optimistic: what foresight expects before anything is measured was fitted to these two tables
-(`python -m benchmarks.priors demo demo-dit`), and how surely it expects that was chosen among some dozens of settings by
-searches of them. The row *fitted to the other table* is closer to what another model would see: there it expects what the other
-model's table alone has taught. No third model has been recorded to check it on.
+Read our row as optimistic: what foresight expects before anything is measured was fitted to these two tables (`python -m
+benchmarks.priors demo demo-dit`), and how surely it expects that was chosen among some dozens of settings by searches of
+them. The row *fitted to the other table* is closer to what another model would see: there it expects what the other model's
+table alone has taught. No third model has been recorded to check it on.
 """
 """What stands above the tables."""
 
@@ -49,8 +48,22 @@ def markdown(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         cells = [_cell(row, kind, level, count) for kind in ("evaluations", "seconds") for level in ("95", "99")]
         lines.append(f"| {row['search']} | " + " | ".join(cells) + " |")
-    picture = f"![Share of the hypervolume over measured policies](benchmarks/results/search-{result['study']}.png)"
+    picture = f"![Share of the hypervolume over measured policies](results/search-{result['study']}.png)"
     return "\n".join([*lines, "", picture, ""])
+
+
+SHORT = ("ours", "ours, fitted to the other table", "TPE", "NSGA-II, as ECAD", "random", "fewer steps")
+"""What the short table shows."""
+
+
+def summary(results: Sequence[dict[str, Any]]) -> str:
+    """Returns how many policies some searches measure until they have 95 % of a table's hypervolume, as a Markdown table."""
+    lines = ["| search | " + " | ".join(f"`{result['study']}`" for result in results) + " |", "|---" * (len(results) + 1) + "|"]
+    for name in SHORT:
+        rows = [next(row for row in result["rows"] if row["search"] == name) for result in results]
+        cells = [_cell(row, "evaluations", "95", result["policies"]) for row, result in zip(rows, results, strict=True)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
 
 
 def _cell(row: dict[str, Any], kind: str, level: str, count: int) -> str:

@@ -121,7 +121,11 @@ class MeasureSection(Section):
 
 
 class SpaceSection(Section):
-    """Which search space: a shipped name, or the path of a space file."""
+    """Which search space.
+
+    Arguments:
+        name: A shipped name, or the path of a space file.
+    """
 
     name: Text
 
