@@ -4,8 +4,10 @@ MkDocs calls ``on_files``; ``mkdocs.yml`` names this file as a hook.
 """
 
 import inspect
+import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -19,6 +21,8 @@ from frdiff_tune.policy.schema import json_schema
 from frdiff_tune.search.space_file import SpaceFile
 from frdiff_tune.search.study_file import StudyFile
 
+EXAMPLE = Path(__file__).parents[1] / "benchmarks" / "results" / "demo" / "policy.json"
+RECORDS = ("measured", "machine", "provenance")
 MARKUP = re.compile(r"\[/?(?:bold|dim|cyan|yellow)\]")
 
 
@@ -114,6 +118,7 @@ def policy_format() -> str:
     """Returns the page of the policy file, made from its JSON Schema."""
     schema = json_schema()
     version = Policy.model_fields["schema_version"].default
+    example = json.loads(EXAMPLE.read_text(encoding="utf-8"))
     lines = [
         "# Policy file",
         "",
@@ -129,9 +134,26 @@ def policy_format() -> str:
         *_table("The file", schema, Policy),
     ]
     models = {kind.__name__: kind for kind in _models(Policy)}
-    for name in sorted(schema["$defs"]):
+    lines += [
+        "For example, what one that `make demo` left says of the picture, lists cut short (then follow the records):",
+        "",
+        "```json",
+        json.dumps(_short({name: value for name, value in example.items() if name not in RECORDS}), indent=1),
+        "```",
+        "",
+    ]
+    for name in sorted(name for name, own in schema["$defs"].items() if "properties" in own):
         lines += _table(f"`{name}`", schema["$defs"][name], models.get(name))
     return "\n".join(lines)
+
+
+def _short(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Returns a JSON value with at most three entries of every list and long string."""
+    if isinstance(value, dict):
+        return {key: _short(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_short(each) for each in value[:3]] + ["..."] * (len(value) > 3)
+    return f"{value[:57]}..." if isinstance(value, str) and len(value) > 60 else value
 
 
 def _table(title: str, schema: Mapping[str, Any], kind: type[BaseModel] | None) -> Iterator[str]:
@@ -151,7 +173,7 @@ def _type(field: Mapping[str, Any]) -> str:
     """Returns a JSON type in words, with links to the tables of objects."""
     if "$ref" in field:
         name = field["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        return "any JSON" if name == "JsonValue" else f"[{name}](#{name.lower()})"
     if "anyOf" in field:
         return " or ".join(_type(each) for each in field["anyOf"])
     if "const" in field or "enum" in field:
