@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from frdiff_tune.report.points import KNOWN, REFERENCE, Point
+from frdiff_tune.report.points import FLOOR, KNOWN, REFERENCE, Point
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,16 +86,15 @@ def found(
         )
     if failures:
         yield _failed(failures)
-    gains = sorted(((gain, point, rival) for point in useful for gain, rival in _gain(point, points)), key=lambda row: -row[0])
-    if gains and gains[0][0] > 1:
-        gain, point, rival = gains[0]
+    gains = [(rival.latency_ms / point.latency_ms, point, rival) for point in useful if (rival := _rival(point, points))]
+    if gains and max(gains, key=_first)[0] > 1:
+        gain, point, rival = max(gains, key=_first)
         yield (
             f"Largest gain: trial {point.number} takes {point.latency_ms:,.0f} ms at LPIPS {digits(point.lpips)}, "
-            f"{reference_ms / point.latency_ms:.2f}x faster than the reference; the fastest known policy that comes as close "
-            f"({rival.family.removeprefix(KNOWN)}, trial {rival.number}) takes {rival.latency_ms:,.0f} ms: {gain:.2f}x."
+            f"{reference_ms / point.latency_ms:.2f}x faster than the reference; {rival.words}: {gain:.2f}x."
         )
         return
-    alone = [point for point in useful if not any(_gain(point, points)) and reference_ms > point.latency_ms]
+    alone = [point for point in useful if _rival(point, points) is None and reference_ms > point.latency_ms]
     if alone:
         point = min(alone, key=lambda each: each.latency_ms)
         yield (
@@ -115,12 +115,37 @@ def _failed(failures: Sequence[TrialFailure]) -> str:
     return f"{len(failures)} could not be measured: {why}. Trial {example.number}: {example.message}"
 
 
-def _gain(point: Point, points: Sequence[Point]) -> Iterator[tuple[float, Point]]:
-    """Yields how much faster a point is than the fastest known policy of the same quality, if there is one."""
-    rivals = [other for other in points if other.known and other.family != REFERENCE and other.lpips <= point.lpips]
-    if rivals:
-        rival = min(rivals, key=lambda other: other.latency_ms)
-        yield rival.latency_ms / point.latency_ms, rival
+class _Rival(NamedTuple):
+    """How long known policies take that come as close as a point."""
+
+    latency_ms: float
+    words: str
+
+
+def _first(row: tuple[float, Point, _Rival]) -> float:
+    return row[0]
+
+
+def _rival(point: Point, points: Sequence[Point]) -> _Rival | None:
+    """Returns how long known policies take at a point's LPIPS, read off between those next to it; None: none comes as close.
+
+    Between two known policies stands what lies between them, linear in time and log LPIPS: else one that misses the same
+    LPIPS by a hair would count for nothing, and the next slower one in its place.
+    """
+    known = sorted((each for each in points if each.known and each.family != REFERENCE), key=lambda each: each.latency_ms)
+    finer = next((each for each in known if each.lpips <= point.lpips), None)
+    if finer is None:
+        return None
+    faster = [each for each in known if each.latency_ms < finer.latency_ms]
+    first = f"trial {finer.number} ({finer.family.removeprefix(KNOWN)})"
+    if not faster:
+        return _Rival(finer.latency_ms, f"the fastest known policy that comes as close, {first}, takes {finer.latency_ms:,.0f} ms")
+    coarser = min(faster, key=lambda each: each.lpips)
+    low, here, high = (log(max(each.lpips, FLOOR)) for each in (finer, point, coarser))
+    share = (here - low) / (high - low) if high > low else 0.0
+    time = finer.latency_ms + share * (coarser.latency_ms - finer.latency_ms)
+    second = f"trial {coarser.number} ({coarser.family.removeprefix(KNOWN)})"
+    return _Rival(time, f"known policies that come as close, read off between {first} and {second}, take {time:,.0f} ms")
 
 
 def apply_lines(path: Path, argument: str, capture: str = "eager") -> tuple[str, str, str]:

@@ -134,14 +134,15 @@ def _quietly(cls: Any, folder: str, options: dict[str, Any]) -> Any:  # noqa: AN
     from transformers.utils import logging as text_logging
 
     verbosity = logging.get_verbosity()
+    shown = [talker for talker in (logging, text_logging) if talker.is_progress_bar_enabled()]
     logging.set_verbosity_error()
-    for talker in (logging, text_logging):
+    for talker in shown:
         talker.disable_progress_bar()
     try:
         return cls.from_pretrained(folder, **options)
     finally:
         logging.set_verbosity(verbosity)
-        for talker in (logging, text_logging):
+        for talker in shown:
             talker.enable_progress_bar()
 
 

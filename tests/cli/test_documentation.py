@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tomllib
@@ -30,12 +29,12 @@ from frdiff_tune.search.encodings import ENCODINGS
 from frdiff_tune.search.space_file import SpaceFile
 from frdiff_tune.search.toml_file import parse
 from tests.cli.blocks import Block, blocks
+from tests.cli.child import MAIN, dashboard
 from tests.cli.conftest import STUDY, Run
 from tests.policy.hub_server import hub
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md")
-MAIN = "from frdiff_tune.cli import main; main()"
 GENERATED = ("keys.md", "commands.md", "policy-format.md")
 Do = Callable[[list[str]], subprocess.CompletedProcess[str]]
 
@@ -131,7 +130,8 @@ def check_command(
         if "--from" in own:
             own[1] = "fresh.toml"
         if own[0] == "dashboard":
-            check_dashboard(own, where)
+            with dashboard(*(word for word in own[1:] if word != "--no-browser"), "--pictures", 0):
+                pass
         elif any(word.startswith("me/") for word in own):
             done = with_hub(own)
             assert done.returncode == 0, f"{where}\n{done.stderr}"
@@ -146,18 +146,6 @@ def check_command(
     command = dry[words[0]]  # set-up commands are run by whoever runs the tests: here only what they would do
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, f"{where}\n{done.stderr}"
-
-
-def check_dashboard(words: list[str], where: str) -> None:
-    """Starts a dashboard, waits until it says where it is, and ends it as a user would."""
-    command = [sys.executable, "-c", MAIN, *words, "--port", "0", "--pictures", "0"]
-    command += [] if "--no-browser" in words else ["--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("Dashboard: http://127.0.0.1:"), where
-        assert "trials have pictures" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
 
 
 def test_the_documentation_builds_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:

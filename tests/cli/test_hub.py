@@ -11,11 +11,11 @@ import pytest
 from frdiff_tune.policy import Policy
 from frdiff_tune.policy.hub import is_repository
 from frdiff_tune.report.card import card
+from tests.cli.child import MAIN
 from tests.cli.conftest import Run
 from tests.policy.hub_server import hub
 from tests.report.toy import MACHINE, MEASURED, PROVENANCE, toy_policy
 
-MAIN = "from frdiff_tune.cli import main; main()"
 MEASURED_POLICY = toy_policy("110100", mixing=(1.0, 1.0, 0.0, 1.0, 0.0, 0.0)).replace(
     measured=MEASURED, machine=MACHINE, provenance=PROVENANCE
 )

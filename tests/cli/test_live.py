@@ -10,11 +10,10 @@ from typer.testing import Result
 from frdiff_tune.measure.conditions import Reading
 from frdiff_tune.measure.nvml import GpuReading
 from frdiff_tune.report.device_state import state_line
+from tests.cli.child import MAIN
 from tests.cli.conftest import STUDY, TRIALS, Run
 from tests.cli.terminal import COLUMNS, lines, run_in_terminal
 from tests.databases import copied
-
-MAIN = "from frdiff_tune.cli import main; main()"
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """``report`` and ``dashboard`` of a tuned study of the embedded model, seen with a browser."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +9,10 @@ import html5lib
 import pytest
 from typer.testing import Result
 
+from tests.cli import child
 from tests.cli.browser import opened
 from tests.cli.conftest import TRIALS, Run
 
-MAIN = "from frdiff_tune.cli import main; main()"
 MOST_BYTES = 5_000_000
 
 
@@ -79,16 +75,8 @@ def test_a_report_on_a_trial_that_is_not_there_says_which_there_are(tuned: Resul
 def dashboard(tuned: Result, study: Path) -> Iterator[str]:
     """The address of a study in a running dashboard whose pictures are drawn."""
     assert tuned.exit_code == 0, tuned.output
-    command = [sys.executable, "-c", MAIN, "dashboard", study, "--port", "0", "--no-browser", "--pictures", "2"]
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, env={**os.environ}) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+/dashboard/studies/\d+", line)
-        assert address, line
-        assert "trials have pictures" in process.stdout.readline()
-        yield address[0]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+    with child.dashboard(study, "--pictures", 2) as address:
+        yield address
 
 
 def test_the_dashboard_names_objectives_and_shows_the_front(dashboard: str) -> None:

@@ -13,9 +13,8 @@ from PIL import Image
 from typer.testing import Result
 
 from frdiff_tune.policy import Policy
+from tests.cli.child import MAIN, heed_interrupts
 from tests.cli.conftest import STUDY, TRIALS, Run
-
-MAIN = "from frdiff_tune.cli import main; main()"
 
 
 def test_tune_says_what_it_needs_what_it_does_and_what_comes_next(tuned: Result) -> None:
@@ -126,11 +125,6 @@ def test_check_needs_the_study_of_the_policy(exported: tuple[Path, Result], run:
     assert result.exit_code == 2 and "--study must name the study" in result.stderr
 
 
-def _heed_interrupts() -> None:
-    """Undoes what a shell does to jobs in the background, and they to their children: ignoring Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a child process")
 def test_interrupted_tune_says_how_to_go_on(folder: Path, run: Run) -> None:
     path = folder / "interrupted.toml"
@@ -140,7 +134,7 @@ def test_interrupted_tune_says_how_to_go_on(folder: Path, run: Run) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        preexec_fn=_heed_interrupts,
+        preexec_fn=heed_interrupts,
     )
     assert child.stderr is not None
     for line in child.stderr:

@@ -15,11 +15,20 @@ POINTS = (
 )
 
 
-def test_gain_is_over_the_fastest_known_policy_of_the_same_quality() -> None:
+def test_gain_is_over_what_known_policies_take_at_the_same_quality() -> None:
     counted, gain = found(POINTS, 1000.0)
     assert counted == "4 policies measured; 3 are on the front, 1 of them no known policy."
     assert "trial 2 takes 300 ms at LPIPS 0.005, 3.33x faster than the reference" in gain
-    assert gain.endswith("(fewer steps, DDIM, trial 1) takes 450 ms: 1.50x.")
+    # log(.005 / .004) / log(.03 / .004) = .1107 of the way from 450 to 200 ms
+    assert gain.endswith("read off between trial 1 (fewer steps, DDIM) and trial 3 (jump), take 422 ms: 1.41x.")
+    (_, alone) = found(POINTS[:3], 1000.0)
+    assert alone.endswith("the fastest known policy that comes as close, trial 1 (fewer steps, DDIM), takes 450 ms: 1.50x.")
+
+
+def test_a_known_policy_that_misses_by_a_hair_counts() -> None:
+    near = Point(4, "known: fewer steps, DDIM", "14 steps", 295.0, 0.00501, 14, on_front=True)
+    (_, said) = found((*POINTS, near), 1000.0)
+    assert said == "Nothing beats the known policies yet; more trials may."
 
 
 def test_search_that_beats_nothing_says_so() -> None:
