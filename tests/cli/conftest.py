@@ -28,6 +28,7 @@ trials = {trials}
 storage = "sqlite:///{storage}"
 [measure]
 latency_calls = 8
+floor_count = 1
 """
 
 Run = Callable[..., Result]

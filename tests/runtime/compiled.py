@@ -73,10 +73,16 @@ def bare_graphs(name: str, way: str) -> int:
     return made
 
 
+def two_rows(pipe: Any, steps: int) -> Policy:
+    """Two groups: both compute, or none."""
+    kinds = ["conv", "attention"] if hasattr(pipe, "unet") else ["attention", "feed_forward"]
+    return keyframe_policy(pipe, steps, [0, 3], groups=kinds)
+
+
 def three_rows(pipe: Any, steps: int) -> Policy:
     """Two groups of other rhythms: both compute, one of them, none."""
-    kinds = ["conv", "attention"] if hasattr(pipe, "unet") else ["attention", "feed_forward"]
-    policy = keyframe_policy(pipe, steps, [0, 3], groups=kinds)
+    policy = two_rows(pipe, steps)
+    kinds = list(policy.groups)
     return policy.replace(masks={kinds[0]: "100100", kinds[1]: "101100"})
 
 

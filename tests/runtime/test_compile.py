@@ -9,7 +9,18 @@ import torch
 from frdiff_tune import apply_policy, keyframe_policy
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Applied, Taylor, find_denoisers, forecast_features
-from tests.runtime.compiled import SUBJECTS, WAYS, Spoiler, bare_graphs, compile_as, graphs, many_rows, reset, three_rows
+from tests.runtime.compiled import (
+    SUBJECTS,
+    WAYS,
+    Spoiler,
+    bare_graphs,
+    compile_as,
+    graphs,
+    many_rows,
+    reset,
+    three_rows,
+    two_rows,
+)
 from tests.runtime.rendering import relative
 
 
@@ -56,7 +67,7 @@ def test_compiled_after(name: str, way: str) -> None:
 @pytest.mark.parametrize("way", ["whole", "repeated blocks"])
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_inductor(name: str, way: str) -> None:
-    _check(name, way, "inductor", three_rows, within=1e-2)
+    _check(name, way, "inductor", two_rows, within=1e-2)
 
 
 @pytest.mark.parametrize("way", ["whole", "repeated blocks"])

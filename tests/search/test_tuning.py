@@ -61,9 +61,9 @@ def test_trials_are_yielded_kept_and_drawn_on_a_front(tmp_path: Path, pipe: Any)
     assert kept.trials[0].constraints == {"lpips <= 0.05": -0.05}
 
 
-@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("gp", "cmaes", "brute_force")])
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("gp", "cmaes", "brute_force", "guided")])
 def test_two_runs_make_the_same_proposals(tmp_path: Path, pipe: Any, sampler: str) -> None:  # noqa: ANN401
-    proposals = 30 if sampler == "auto" else 5
+    proposals = 20 if sampler == "auto" else 5  # "auto" is "guided": what six proposals share is drawn anew three times
     runs = []
     for name in ("one", "two"):
         study = study_at(tmp_path / name, "demo-dit", sampler=sampler)
@@ -97,7 +97,7 @@ def test_brute_force_measures_every_policy_once(tmp_path: Path, pipe: Any) -> No
         outcomes(study, pipe)
     study = study_at(tmp_path / "small", "demo-dit", sampler="brute_force", trials=1_000, race=0.0)
     space = load_study(TABLE).space
-    keyframes = space.keyframes.model_copy(update={"count": (6, 12), "exponent": (1.0, 1.5)})
+    keyframes = space.keyframes.model_copy(update={"count": (6, 12), "exponent": (1.0, 1.0)})
     steps = space.steps.model_copy(update={"num_inference_steps": (30, 50), "scheduler": space.steps.scheduler[:1]})
     forecast = space.forecast.model_copy(update={"fit": (0.0, 0.0)})
     mixing = space.mixing.model_copy(update={"families": ("jump", "none")})
