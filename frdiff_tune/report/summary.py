@@ -139,7 +139,8 @@ def _rival(point: Point, points: Sequence[Point]) -> _Rival | None:
     faster = [each for each in known if each.latency_ms < finer.latency_ms]
     first = f"trial {finer.number} ({finer.family.removeprefix(KNOWN)})"
     if not faster:
-        return _Rival(finer.latency_ms, f"the fastest known policy that comes as close, {first}, takes {finer.latency_ms:,.0f} ms")
+        words = f"the fastest known policy that comes as close, {first}, takes {finer.latency_ms:,.0f} ms"
+        return _Rival(finer.latency_ms, words)
     coarser = min(faster, key=lambda each: each.lpips)
     low, here, high = (log(max(each.lpips, FLOOR)) for each in (finer, point, coarser))
     share = (here - low) / (high - low) if high > low else 0.0
