@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from hashlib import sha256
 from io import BytesIO
@@ -100,13 +101,15 @@ def illustrate(
     measured, opened = front(study), _opened(study)
     asked = [pick(measured, Pick(trial=number)) for number in dict.fromkeys(trials)]
     look = {point.trial.number: point for point in [*worth_a_look(measured), *asked]}
-    store, ids, done = _store(study, artifacts), _ids(opened), _with_pictures(opened)
-    missing = [point for number, point in look.items() if ids[number] not in done]
+    store, ids, has = _store(study, artifacts), _ids(opened), _artifacts(opened)
+    wanted = {"schedule"} | ({"pictures"} if pictures else set())
+    missing = [point for number, point in look.items() if not wanted <= has[ids[number]]]
     for count, (point, pairs) in enumerate(_drawn(study, missing, measured.reference.median_ms, pictures, pipe), start=1):
         plates = [*([pictures_plate(study, point, pairs)] if pairs else []), schedule_plate(point)]
-        _add(opened, ids[point.trial.number], store, plates)
+        own = has[ids[point.trial.number]]
+        _add(opened, ids[point.trial.number], store, [plate for plate in plates if plate.name.partition("-")[0] not in own])
         yield count, len(missing)
-    return len(done) + len(missing)
+    return len({trial for trial, own in has.items() if own} | {ids[point.trial.number] for point in missing})
 
 
 def _opened(study: Study) -> optuna.Study:
@@ -204,10 +207,14 @@ def _plot(study: Study, opened: optuna.Study, measured: Front) -> None:
     save_plotly_graph_object(opened, figure, graph_object_id=FIGURE)
 
 
-def _with_pictures(opened: optuna.Study) -> set[int]:
-    """Returns the ids of trials that have artifacts."""
-    keys = opened._storage.get_study_system_attrs(opened._study_id)
-    return {int(key.removeprefix(ARTIFACTS).partition(":")[0]) for key in keys if key.startswith(ARTIFACTS)}
+def _artifacts(opened: optuna.Study) -> defaultdict[int, set[str]]:
+    """Returns what each trial has by its id, as ``schedule`` and ``pictures``."""
+    has: defaultdict[int, set[str]] = defaultdict(set)
+    for key, value in opened._storage.get_study_system_attrs(opened._study_id).items():
+        if key.startswith(ARTIFACTS):
+            trial = int(key.removeprefix(ARTIFACTS).partition(":")[0])
+            has[trial].add(json.loads(value)["filename"].partition("-")[0])
+    return has
 
 
 def _drawn(

@@ -75,6 +75,16 @@ def test_the_front_and_what_is_near_it_get_their_schedules_once(study: Study, tm
     assert worth_a_look(front(study), 2) == [look[0], look[-1]]
 
 
+def test_pictures_come_later_where_a_start_without_them_has_left_none(study: Study) -> None:
+    look = worth_a_look(front(study))
+    list(illustrate(study, pictures=0))
+    assert len(list(illustrate(study, pictures=1, pipe=tiny_dit("v_prediction")))) == len(look)
+    attributes = optuna_study(study)._storage.get_study_system_attrs(optuna_study(study)._study_id)
+    names = sorted(json.loads(value)["filename"] for key, value in attributes.items() if key.startswith(ARTIFACTS))
+    assert names == sorted(f"{kind}-{point.trial.number}.png" for kind in ("pictures", "schedule") for point in look)
+    assert list(illustrate(study, pictures=1)) == [], "they have both"
+
+
 def test_a_report_looks_at_each_policy_once_and_says_what_it_is(study: Study) -> None:
     found = front(study)
     looks = looked_at(found)
