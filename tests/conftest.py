@@ -29,6 +29,7 @@ def emoji_dit() -> Any:
     return load_pipeline("demo:emoji-dit", device="cpu")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps a file's tests in one process, and those of the command line: each tunes its study once, not once per process."""
     for item in items:
