@@ -1,6 +1,5 @@
 """What many tests need: the embedded models, loaded once a process."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 
 from frdiff_tune.runtime import load_pipeline
 
-ROOT = Path(__file__).parents[1]
+COMMAND_LINE = "tests/cli/"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,10 +28,13 @@ def emoji_dit() -> Any:
     return load_pipeline("demo:emoji-dit", device="cpu")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps a file's tests in one process, and those of the command line: each tunes its study once, not once per process."""
-    for item in items:
-        folder = item.path.relative_to(ROOT).parent
-        group = str(folder if folder.parts[:2] == ("tests", "cli") else item.path.relative_to(ROOT))
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keeps a file's tests in one process, and those of the command line: each study is tuned once, not once per process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it carries no types
+        def _split_scope(self, nodeid: str) -> str:
+            return COMMAND_LINE if nodeid.startswith(COMMAND_LINE) else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
