@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import log
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -87,8 +88,8 @@ def found(
     if failures:
         yield _failed(failures)
     gains = [(rival.latency_ms / point.latency_ms, point, rival) for point in useful if (rival := _rival(point, points))]
-    if gains and max(gains, key=_first)[0] > 1:
-        gain, point, rival = max(gains, key=_first)
+    gain, point, rival = max(gains, key=itemgetter(0), default=(0.0, None, None))
+    if point and rival and gain > 1:
         yield (
             f"Largest gain: trial {point.number} takes {point.latency_ms:,.0f} ms at LPIPS {digits(point.lpips)}, "
             f"{reference_ms / point.latency_ms:.2f}x faster than the reference; {rival.words}: {gain:.2f}x."
@@ -120,10 +121,6 @@ class _Rival(NamedTuple):
 
     latency_ms: float
     words: str
-
-
-def _first(row: tuple[float, Point, _Rival]) -> float:
-    return row[0]
 
 
 def _rival(point: Point, points: Sequence[Point]) -> _Rival | None:

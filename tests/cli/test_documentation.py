@@ -1,6 +1,7 @@
 """README and documentation: they build, and every code block in them runs.
 
-Studies that a page names are replaced by one of the embedded model with a budget of seconds; all else is run as it stands.
+Studies that a page names are replaced by one of the embedded model with a budget of seconds, reports profile it in
+one round, and set-up commands only say what they would do; all else is run as it stands.
 """
 
 import os

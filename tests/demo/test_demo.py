@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.utils import logging
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from frdiff_tune import demo
 from frdiff_tune.errors import MeasureError, ModelError
+from frdiff_tune.runtime import load_pipeline
 
 TEXT = ("prompts/search.txt", "prompts/held_out.txt")
 ROWS = tuple(f"prompts/{part}_{task}.jsonl" for part in ("search", "held_out") for task in ("img2img", "inpaint"))
@@ -175,3 +177,14 @@ def test_importing_demo_loads_nothing_heavy() -> None:
     code = "import sys, frdiff_tune.demo; print({'torch', 'diffusers', 'numpy', 'optuna'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_loading_leaves_progress_bars_as_they_were() -> None:
+    logging.disable_progress_bar()
+    try:
+        load_pipeline("demo:emoji-dit", device="cpu")
+        assert not logging.is_progress_bar_enabled()
+    finally:
+        logging.enable_progress_bar()
+    load_pipeline("demo:emoji-dit", device="cpu")
+    assert logging.is_progress_bar_enabled()
