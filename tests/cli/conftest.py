@@ -13,8 +13,8 @@ STUDY = """
 [model]
 source = "demo:emoji"
 [call]
-num_inference_steps = 5
-guidance_scale = 7.5
+num_inference_steps = 4
+guidance_scale = 1.0
 [cases]
 search = "demo:prompts/search.txt"
 held_out = "demo:prompts/held_out.txt"

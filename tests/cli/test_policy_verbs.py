@@ -65,7 +65,8 @@ def test_schema_is_that_of_the_code(run: Run) -> None:
 def test_profile_of_a_study_measures_its_groups(study: Path, folder: Path, run: Run) -> None:
     """As the study calls the pipeline; the file, the figure and the JSON are of one profile."""
     tiny, file, figure = folder / "profiled.toml", folder / "profile.json", folder / "changes.png"
-    tiny.write_text(study.read_text().replace("demo:emoji", "tests.tiny:tiny_sd"))
+    text = study.read_text(encoding="utf-8").replace("demo:emoji", "tests.tiny:tiny_sd")
+    tiny.write_text(text.replace("guidance_scale = 1.0", "guidance_scale = 7.5"), encoding="utf-8")
     result = run("profile", tiny, "--steps", 3, "--cases", 1, "--rounds", 1, "-o", file, "--figure", figure, "--json")
     assert result.exit_code == 0, result.output
     found, loaded = json.loads(result.stdout), load_profile(file)

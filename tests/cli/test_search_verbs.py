@@ -106,7 +106,7 @@ def test_check_makes_a_stretched_policy_a_measured_one(
     exported: tuple[Path, Result], study: Path, folder: Path, run: Run
 ) -> None:
     stretched, checked = folder / "stretched.json", folder / "checked.json"
-    Policy.load(exported[0]).resample(4).save(stretched)
+    Policy.load(exported[0]).resample(3).save(stretched)
     shown = run("show", stretched)
     assert "unverified until" in shown.stdout
     first = run("check", stretched, "--study", study, "-o", checked)
