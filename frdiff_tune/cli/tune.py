@@ -19,7 +19,7 @@ def tune(
         typer.Option(min=1, help="Trials of the whole study, earlier runs included.", show_default="the study's"),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Wall time of this run.", show_default="the study's")
+        float | None, typer.Option(min=0.01, help="Wall time of this run, from its first trial on.", show_default="the study's")
     ] = None,
     start_from: Annotated[
         str | None, typer.Option("--from", help="Another study, whose front is measured first.", show_default="none")

@@ -27,7 +27,7 @@ class Watch:
 
     Arguments:
         total: Finished trials that end the search.
-        minutes: Wall time that ends it; None: no end.
+        minutes: Wall time from the first trial on that ends it; None: no end.
         outcomes: What was measured, in earlier runs too.
         failures: What could not be measured, in earlier runs too.
         stopped: What was stopped early, in earlier runs too.
@@ -57,7 +57,7 @@ class Watch:
     @property
     def done(self) -> float:
         """Share of the search that is done, in [0, 1]; by trials or by time, whichever ends it first."""
-        by_time = (monotonic() - self.start) / (60 * self.minutes) if self.minutes else 0.0
+        by_time = (monotonic() - self.searching) / (60 * self.minutes) if self.minutes else 0.0
         return min(max(self.finished / self.total, by_time), 1.0)
 
     @property
@@ -67,7 +67,7 @@ class Watch:
         if not here:
             return None
         by_trials = (now - self.searching) / here * max(self.total - self.finished, 0)
-        by_time = 60 * self.minutes - (now - self.start) if self.minutes else by_trials
+        by_time = 60 * self.minutes - (now - self.searching) if self.minutes else by_trials
         return max(min(by_trials, by_time), 0.0)
 
     def take(self, event: Preparing | TrialOutcome | TrialFailure | TrialStopped) -> str:

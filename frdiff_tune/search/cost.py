@@ -23,7 +23,7 @@ class Estimate:
 
     Arguments:
         pictures: Pictures drawn: references, those that are recorded, and those of all trials.
-        minutes: Wall time, at most the study's own budget.
+        minutes: Wall time: preparing the references, then trials within the budget.
         megabytes: On the disk, in MiB: reference pictures and database.
         trials: Trials that fit into the budget.
     """
@@ -60,11 +60,11 @@ def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: flo
     bare = len(shown) + recorded + followed
     reference_ms = quality.pictures_ms(bare, T) + 3 * timed.call_ms(T)
     trial_ms = quality.pictures_ms(len(shown), nfe) + TIMED * (timed.call_ms(nfe) + timed.call_ms(ANCHOR_STEPS))
-    fitting = min(wanted, max(int((limit * 60_000 - reference_ms) / trial_ms), 1)) if limit < float("inf") else wanted
+    fitting = min(wanted, max(int(limit * 60_000 / trial_ms), 1)) if limit < float("inf") else wanted
     height, width = picture_size(pipe, call.arguments)
     return Estimate(
         pictures=bare + len(shown) * fitting,
-        minutes=min((reference_ms + fitting * trial_ms) / 60_000, limit),
+        minutes=reference_ms / 60_000 + min(fitting * trial_ms / 60_000, limit),
         megabytes=len(shown) * height * width * 3 / 2**20 + fitting * 0.02,
         trials=fitting,
     )

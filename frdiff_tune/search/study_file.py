@@ -145,7 +145,7 @@ class SearchSection(Section):
         sampler: Optuna's sampler.
         seed: Of the sampler.
         trials: Trials of the whole study.
-        minutes: Wall time of one run of it; whichever comes first.
+        minutes: Wall time of one run of it, whichever comes first; it counts from the first trial, when references are ready.
         starting_points: What is measured before the sampler proposes anything: ``fewer-steps``, ``timestep-lists``, ``frdiff``
             and ``jump`` are known policies, ``found``, ``dense-ends``, ``blocks`` and ``autofr`` our own; absent: what suits
             the sampler; empty: only the full policy.

@@ -47,7 +47,7 @@ def tune(
         study: The question.
         trials: Finished trials of the whole study, those that failed among them; None: as the study says. Policies that
             were measured before within the study do not count.
-        minutes: Wall time of this run; None: as the study says.
+        minutes: Wall time of this run from its first trial on; None: as the study says.
         pipe: The study's pipeline, if it is loaded already.
         evaluator: What measures; None: the real one.
         start_from: Another study, whose front is measured first; where it asks for the same pictures on another machine, its
@@ -62,7 +62,6 @@ def tune(
         ModelError: If the model or the device is not to be had.
         MeasureError: If cases or metric cannot be used.
     """
-    end = _deadline(minutes if minutes is not None else study.file.search.minutes)
     database = storage.open_storage(study.file.search.storage)
     with ExitStack() as stack:
         run = opened(study, setting.open_pipeline(study) if pipe is None else pipe, evaluator, stack, database)
@@ -70,6 +69,7 @@ def tune(
         if start_from is not None:
             run.begin_from(start_from)
         yield from (Preparing(*progress) for progress in run.evaluator.prepare())
+        end = _deadline(minutes if minutes is not None else study.file.search.minutes)
         yield from run.trials(trials or study.file.search.trials, end)
 
 

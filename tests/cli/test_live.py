@@ -10,6 +10,8 @@ from typer.testing import Result
 from frdiff_tune.measure.conditions import Reading
 from frdiff_tune.measure.nvml import GpuReading
 from frdiff_tune.report.device_state import state_line
+from frdiff_tune.report.watch import Watch
+from frdiff_tune.search import Preparing
 from tests.cli.child import MAIN
 from tests.cli.conftest import STUDY, TRIALS, Run
 from tests.cli.terminal import COLUMNS, lines, run_in_terminal
@@ -48,6 +50,17 @@ def test_a_pipe_gets_plain_lines_and_quiet_only_the_summary(tuned: Result, again
     assert (silent.exit_code, silent.stderr) == (0, "") and f"{TRIALS} policies measured" in silent.stdout
     for said in (tuned.stdout, tuned.stderr, silent.stdout):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", said), "no control codes"
+
+
+def test_a_budget_of_time_is_counted_from_the_first_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("frdiff_tune.report.watch.monotonic", lambda: now[0])
+    watch = Watch(total=40, minutes=8)
+    now[0] = 600.0
+    watch.take(Preparing(35, 35))
+    assert watch.done == 0.0 and watch.left_s is None
+    now[0] += 240.0
+    assert watch.done == 0.5
 
 
 def test_the_device_s_state_in_words() -> None:

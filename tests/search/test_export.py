@@ -86,5 +86,4 @@ def test_the_estimate_counts_pictures(measured: tuple[Study, Any]) -> None:
     assert said.minutes > 0
     assert said.megabytes > 0
     short = estimate(study, pipe, trials=10_000_000, minutes=0.5)
-    assert short.minutes <= 0.5
-    assert short.trials < 10_000_000
+    assert 0 < short.trials < 10_000_000

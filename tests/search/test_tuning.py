@@ -249,6 +249,14 @@ def test_a_longer_budget_goes_on(tmp_path: Path, pipe: Any) -> None:  # noqa: AN
     assert outcomes(study, pipe, minutes=0.0, trials=20) == []
 
 
+def test_a_budget_of_time_begins_when_the_references_are_ready(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
+    minutes, study = 0.05, study_at(tmp_path, "demo-dit", trials=1)
+    run = tune(study, pipe=pipe, evaluator=recorded(study, pipe), minutes=minutes)
+    assert isinstance(next(run), Preparing)
+    time.sleep(60 * minutes)  # references that take as long as the whole budget
+    assert isinstance(next(run), TrialOutcome)
+
+
 def test_another_definition_in_the_same_storage_is_refused(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
     outcomes(study_at(tmp_path, "demo-dit", trials=2), pipe)
     other = study_at(tmp_path, "demo-dit", trials=2, limits=("lpips <= 0.01",))
