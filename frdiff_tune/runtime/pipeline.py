@@ -1,10 +1,8 @@
 """Pipelines: loading them from wherever a study says, and describing their model."""
 
 import hashlib
-import importlib
 import inspect
 import json
-import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from frdiff_tune.errors import ModelError
 from frdiff_tune.policy import ModelInfo
+from frdiff_tune.runtime.own_module import own_module
 from frdiff_tune.runtime.site import find_denoisers
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -148,16 +147,13 @@ def _quietly(cls: Any, folder: str, options: dict[str, Any]) -> Any:  # noqa: AN
 
 def _factory(source: str) -> Any:  # noqa: ANN401
     module, _, name = source.partition(":")
-    sys.path.insert(0, str(Path.cwd()))  # a console script does not look where it was started
     try:
-        factory = getattr(importlib.import_module(module), name)
+        factory = getattr(own_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ModelError(
             f"`source` must name a function as `package.module:factory` but {source!r} is not importable: {error}. "
             f"Run from the folder that holds the module, or install it."
         ) from error
-    finally:
-        sys.path.remove(str(Path.cwd()))
     return factory()
 
 

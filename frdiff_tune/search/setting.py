@@ -84,8 +84,7 @@ def open_pipeline(study: Study) -> Any:  # noqa: ANN401
     Raises:
         ModelError: If the model or the device is not to be had.
     """
-    model = study.file.model
-    return load_pipeline(**model.model_dump())
+    return load_pipeline(**study.file.model.model_dump(exclude={"extensions"}))
 
 
 def search_cases(study: Study, pipe: Any) -> tuple[Case, ...]:  # noqa: ANN401

@@ -33,6 +33,7 @@ ELSEWHERE = (
     "search.race",
     "cases.held_out",
     "cases.held_out_count",
+    "model.extensions",
     "space.name",
     "measure.latency_interval",
     "measure.latency_calls",

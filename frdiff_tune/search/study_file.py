@@ -7,6 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from frdiff_tune.measure import IMAGES, PAIRED, SETS
 from frdiff_tune.runtime import CAPTURES, Capture
+from frdiff_tune.runtime.own_module import own_module
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.objective import OBJECTIVES, check_objectives
 from frdiff_tune.search.samplers import SAMPLERS, SINGLE
@@ -37,6 +38,8 @@ class ModelSection(Section):
         dtype: ``float32``, ``float16`` or ``bfloat16``; empty: the files' own.
         device: ``cuda`` or ``cpu``; empty: the GPU if there is one.
         pipeline: Class to load it as, as ``StableDiffusionImg2ImgPipeline``; empty: the model's own.
+        extensions: Modules of your own, as ``package.module``, that are imported before the rest of the study is read: what
+            they add to the known architectures, encodings and metrics the study may name.
     """
 
     source: Text
@@ -45,6 +48,20 @@ class ModelSection(Section):
     dtype: Literal["", "float32", "float16", "bfloat16"] = ""
     device: str = ""
     pipeline: str = ""
+    extensions: tuple[str, ...] = ()
+
+    @field_validator("extensions")
+    @classmethod
+    def _imported(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            try:
+                own_module(name)
+            except Exception as error:
+                raise ValueError(
+                    f"must name modules that can be imported but {name!r} cannot: {type(error).__name__}: {error}. Run from "
+                    f"the folder that holds the module, or install it."
+                ) from error
+        return value
 
 
 class CallSection(Section):

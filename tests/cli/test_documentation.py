@@ -104,6 +104,8 @@ def test_every_code_block_runs(
         for block in blocks(page):
             where = f"{page.relative_to(ROOT)}, line {block.line}"
             if block.language == "python":
+                if file := re.match(r"# (\w+\.py)\n", block.code):
+                    (place / file[1]).write_text(block.code, encoding="utf-8")
                 exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), names)
             elif block.language == "toml":
                 check_toml(block, place, where)
@@ -136,9 +138,9 @@ def check_toml(block: Block, place: Path, where: str) -> None:
 
 
 def whole(tables: dict[str, Any], base: dict[str, Any]) -> str:
-    """Returns a study as TOML: of the tables alone if they name a model, else a base with their keys."""
-    names = tables if "model" in tables else {**base, **tables}
-    merged = {name: tables[name] if "model" in tables else {**base.get(name, {}), **tables.get(name, {})} for name in names}
+    """Returns a study as TOML: of the tables alone if they name cases, else a base with their keys."""
+    names = tables if "cases" in tables else {**base, **tables}
+    merged = {name: tables[name] if "cases" in tables else {**base.get(name, {}), **tables.get(name, {})} for name in names}
     return "\n".join(line for name, table in merged.items() for line in (f"[{name}]", *_lines(table)))
 
 
