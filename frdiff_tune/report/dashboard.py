@@ -16,7 +16,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from frdiff_tune.errors import StudyError
 from frdiff_tune.report.points import family_of, points_of, true_family
 from frdiff_tune.report.summary import digits, found, thinned
-from frdiff_tune.report.words import describe, figure_name, launched
+from frdiff_tune.report.words import describe, figure_name, launched, network_calls
 
 if TYPE_CHECKING:
     import optuna
@@ -193,7 +193,7 @@ def trial_note(point: Point) -> str:
     limits = "" if point.within_limits else " It breaks the study's limits."
     return (
         f"**{speed}, {close}**\n\n{describe(point.policy)}{launched(trial.capture)}.\n\n"
-        f"{trial.nfe} network calls; {family}; {place}.{limits} In brackets: 95 % intervals, {trial.count} pictures."
+        f"{network_calls(trial.nfe)}; {family}; {place}.{limits} In brackets: 95 % intervals, {trial.count} pictures."
     )
 
 

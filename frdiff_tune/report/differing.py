@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.report.schedule_figure import EDGE, KEYFRAME, STATES, schedule_rows
 from frdiff_tune.report.summary import digits
-from frdiff_tune.report.words import describe, solver
+from frdiff_tune.report.words import describe, network_calls, solver
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -143,7 +143,7 @@ def difference_figure(first: Policy, second: Policy, title: str) -> Figure:
     panels = figure.subplots(2, 1, sharex=first.T == second.T, height_ratios=heights)
     apart = differing_steps(first, second)
     for axes, name, policy, table in zip(panels, ("A", "B"), (first, second), tables, strict=True):
-        _panel(axes, f"{name}: {policy.nfe} network calls in {policy.T} steps", policy, table, apart)
+        _panel(axes, f"{name}: {network_calls(policy.nfe)} in {policy.T} steps", policy, table, apart)
     panels[1].set_xlabel("step t (0 = first, noisiest)", fontsize=9)
     marks: list[Any] = [Patch(facecolor=colour, edgecolor=EDGE, label=state) for state, colour in STATES.items()]
     marks += [*panels[0].lines]

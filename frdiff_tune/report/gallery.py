@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MeasureError
-from frdiff_tune.report.words import solver
+from frdiff_tune.report.words import network_calls, solver
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -90,7 +90,7 @@ def save_pairs(
 
 def row_names(policy: Policy, reference_solver: str, steps: int) -> tuple[str, str]:
     """Returns what the rows of a side-by-side figure are called."""
-    calls = f"{policy.nfe} network calls" if policy.nfe < policy.T else f"{policy.T} steps"
+    calls = network_calls(policy.nfe) if policy.nfe < policy.T else f"{policy.T} steps"
     return f"reference\n{steps} steps\n{reference_solver}", f"policy\n{calls}\n{solver(policy.sampling.scheduler.name)}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from frdiff_tune.report.points import family_of, true_family
 from frdiff_tune.report.policy_tables import MIB
 from frdiff_tune.report.summary import digits
-from frdiff_tune.report.words import describe, figure_name, launched
+from frdiff_tune.report.words import describe, figure_name, launched, network_calls
 
 if TYPE_CHECKING:
     from frdiff_tune.measure import Interval, Profile
@@ -135,7 +135,7 @@ def fact_cards(title: str, point: Point, found: Front) -> Iterator[dict[str, str
     lpips = f"LPIPS {digits(trial.lpips.value)}"
     close = f"mean over {trial.count} pictures; 0 is the same picture, 0.05 another composition"
     yield {"value": lpips, "words": close}
-    yield {"value": f"{trial.nfe} network calls", "words": f"in {point.policy.T} steps"}
+    yield {"value": network_calls(trial.nfe), "words": f"in {point.policy.T} steps"}
 
 
 def word_rows() -> Iterator[dict[str, str]]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from frdiff_tune.report.words import network_calls
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from frdiff_tune.policy import Policy
@@ -71,7 +74,7 @@ def _mixing(axes: Axes, policy: Policy) -> list[Any]:
     axes.tick_params(labelsize=8, labelbottom=False, bottom=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.annotate(
-        f"{policy.nfe} network calls\nin {policy.T} steps",
+        f"{network_calls(policy.nfe)}\nin {policy.T} steps",
         (1.015, 0.5),
         xycoords="axes fraction",
         fontsize=9,
@@ -79,6 +82,13 @@ def _mixing(axes: Axes, policy: Policy) -> list[Any]:
         va="center",
     )
     return list(marks)
+
+
+def whole_steps(axis: Axis) -> None:
+    """Keeps the ticks of an axis off the halves, also where there are few steps."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
 
 
 def cells(axes: Axes, rows: dict[str, list[str]]) -> None:
@@ -100,3 +110,4 @@ def cells(axes: Axes, rows: dict[str, list[str]]) -> None:
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
+    whole_steps(axes.xaxis)

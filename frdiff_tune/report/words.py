@@ -58,6 +58,11 @@ def figure_name(name: str) -> str:
     return f"{METRICS.get(figure.metric, figure.metric)}{STATISTICS[figure.statistic]}{unit}"
 
 
+def network_calls(count: int) -> str:
+    """Returns so many network calls in words."""
+    return "1 network call" if count == 1 else f"{count} network calls"
+
+
 def describe(policy: Policy) -> str:
     """Returns one line: the solver and its steps, where the network runs, what is reused and what stands in for it."""
     head = f"{policy.T} {solver(policy.sampling.scheduler.name)} steps{_spacing(policy)}"
@@ -120,4 +125,4 @@ def _reuse(policy: Policy) -> str:
     mixed = sum(0 < step.lam < 1 for step in plan)
     if mixed:
         parts.append(f"scores mixed at {mixed}")
-    return ", ".join(parts) + f" of {policy.nfe} network calls" if parts else ""
+    return ", ".join(parts) + f" of {network_calls(policy.nfe)}" if parts else ""

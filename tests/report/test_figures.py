@@ -146,6 +146,12 @@ def test_a_schedule_has_a_row_per_group_and_a_column_per_step() -> None:
     assert list(schedule_rows(toy_policy("111"))) == ["whole network"]
 
 
+def test_a_short_schedule_has_no_half_steps() -> None:
+    above, below = schedule_figure(toy_policy("1000", mixing=(1.0, 0.0, 0.0, 0.0)), "toy").axes
+    assert all(tick == int(tick) for tick in below.get_xticks())
+    assert "1 network call\nin 4 steps" in [text.get_text() for text in above.texts]
+
+
 def test_growth_is_drawn_over_trials_and_over_minutes() -> None:
     grown = [Grown(0, 1, 60.0, 0.5, 0.5, None, True), Grown(1, 2, 180.0, 0.5, 0.5, None, False),
              Grown(2, 3, 240.0, 1.5, 0.5, None, True)]  # fmt: skip
