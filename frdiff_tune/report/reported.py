@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,10 +115,10 @@ def _call(study: Study, pipe: Any) -> str:  # noqa: ANN401
 
 
 def _profiled(study: Study, pipe: Any) -> Generator[tuple[int, int], None, Profile]:  # noqa: ANN401
-    """Profiles a study's model as the second half of the work."""
+    """Profiles a study's model as the second half of the work; a page shows nothing of how long solvers take."""
     from frdiff_tune.report.profiled import question_of_study
 
-    run = question_of_study(study, pipe, RECORDED).profiling(RECORDED, ROUNDS)
+    run = replace(question_of_study(study, pipe, RECORDED), solvers=()).profiling(RECORDED, ROUNDS)
     while True:
         try:
             done, total = next(run)
