@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,15 @@ from frdiff_tune.search.study import Study
 from frdiff_tune.search.table import TableEvaluator
 
 
-def tuned(sampler: str, starting: tuple[str, ...] | None, race: float) -> Method:
+def tuned(sampler: str, starting: tuple[str, ...] | None, race: float, patient: bool = True) -> Method:
     """Returns the search that ``tune`` runs.
 
     Arguments:
         sampler: Its sampler.
         starting: Its starting points; None: what suits the sampler.
         race: Its racing level.
+        patient: Whether it may repeat itself for as long as ``tune`` lets it; else it ends when it has proposed as often as
+            the table has policies.
     """
 
     def method(ground: Ground, seed: int, most: int) -> Trace:
@@ -49,7 +52,8 @@ def tuned(sampler: str, starting: tuple[str, ...] | None, race: float) -> Method
         reference = setting.FOLLOWED * ground.table.reference_ms / 1000
         watch = Watch(ground, int(recorded), recorded * reference)
         evaluator = TableEvaluator(ground.drawn(seed), BLOCK)
-        for outcome in _run(study, ground.space, evaluator).trials(most, float("inf")):
+        proposed = None if patient else len(ground.table.rows)
+        for outcome in islice(_run(study, ground.space, evaluator).trials(most, float("inf")), proposed):
             if outcome.duplicate_of is None:
                 whole = isinstance(outcome, TrialOutcome)
                 if not watch.see(ground.table.by_digest[outcome.digest] if whole else None, evaluator.seconds):
@@ -148,13 +152,12 @@ METHODS: dict[str, Method] = {
     "ours, fitted to the other table": crossed,
     "ours, no racing": tuned("auto", None, 0.0),
     "ours, deaf to stopped trials": deaf,
-    "ours, no foresight": tuned("local", None, 0.05),
     "ours, no foresight, no racing": tuned("local", None, 0.0),
     "local search": tuned("local", (), 0.0),
     "TPE": tuned("tpe", (), 0.0),
     "GP": tuned("gp", (), 0.0),
-    "NSGA-II": tuned("nsga2", (), 0.0),
-    "NSGA-III": tuned("nsga3", (), 0.0),
+    "NSGA-II": tuned("nsga2", (), 0.0, patient=False),
+    "NSGA-III": tuned("nsga3", (), 0.0, patient=False),
     "NSGA-II, as ECAD": ecad,
     "random": listed(at_random),
     "quasi-random": tuned("qmc", (), 0.0),
@@ -165,8 +168,8 @@ METHODS: dict[str, Method] = {
     "fewer steps": listed(fewer_steps),
 }
 """Name -> search."""
-LOCAL = ("ours, no foresight", "ours, no foresight, no racing", "local search")
-CAPS = {"GP": 80, **dict.fromkeys(("NSGA-II", "NSGA-III", "NSGA-II, as ECAD", "TPE", "quasi-random", *LOCAL), 400)}
+LONG = ("ours, no foresight, no racing", "local search", "TPE", "NSGA-II", "NSGA-III", "NSGA-II, as ECAD", "quasi-random")
+CAPS = {"GP": 40, **dict.fromkeys(LONG, 400)}
 """Evaluations of searches whose proposals take long, at most; who is not there by then counts as the whole table."""
 
 
