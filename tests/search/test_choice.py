@@ -66,6 +66,11 @@ def test_the_knee_is_farthest_below_the_chord() -> None:
     assert knee(shown((10.0, 0.1), (20.0, 0.2)).points).trial.number == 0
 
 
+def test_the_knee_pays_for_no_closeness_that_nobody_sees() -> None:
+    found = shown((3239.0, 1e-5), (2866.0, 1e-5), (2691.0, 1e-4), (2106.0, 2e-4), (1342.0, 0.0034), (704.0, 0.029))
+    assert knee(found.points).trial.number == 3
+
+
 def test_the_knee_keeps_limits_surely_if_any_point_does() -> None:
     found = shown((100.0, 1e-5), (90.0, 5e-5), (30.0, 1e-4), (20.0, 0.05), (10.0, 0.1))
     unsure = [replace(point, surely=point.trial.number < 2) for point in found.points]
