@@ -5,6 +5,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from frdiff_tune.search.choice import CLOSE
+
 FAMILIES = {
     "fewer steps": ("#999999", "o", "fewer steps, every solver"),
     "FRDiff": ("#E69F00", "s", "FRDiff, uniform"),
@@ -14,8 +16,6 @@ FAMILIES = {
 }
 """Colour (Okabe and Ito's palette), marker and label."""
 MODELS = {"demo": "text to image, UNet", "demo-dit": "class to image, DiT"}
-FLOOR = 1e-4
-"""LPIPS below this is drawn here."""
 
 
 def table(result: dict[str, Any]) -> str:
@@ -121,18 +121,18 @@ def figure(result: dict[str, Any], path: Path) -> None:
             continue
         size = 110 if marker == "*" else 34
         axes.scatter(
-            [row["latency_ms"] for row in rows], [max(row["lpips_mean"], FLOOR) for row in rows],
+            [row["latency_ms"] for row in rows], [max(row["lpips_mean"], CLOSE) for row in rows],
             c=colour, marker=marker, s=size, label=f"{label} ({len(rows)})", linewidths=0.4, edgecolors="white", zorder=3,
         )  # fmt: skip
     _steps(axes, [row for row in result["rows"] if row["family"] == "fewer steps"])
     reference = result["reference"]
     axes.axvline(reference["latency_ms"], color="black", lw=0.8, ls=":")
     axes.annotate(
-        f"reference, {reference['steps']} steps", (reference["latency_ms"], FLOOR), rotation=90, fontsize=8,
+        f"reference, {reference['steps']} steps", (reference["latency_ms"], CLOSE), rotation=90, fontsize=8,
         xytext=(-11, 6), textcoords="offset points",
     )  # fmt: skip
     axes.set(yscale="log", xlim=(0, None), xlabel="time of one picture, ms (whole pipeline call)")
-    axes.set_ylabel(f"mean LPIPS against the reference\n(AlexNet; lower is closer; below {FLOOR:g}: at {FLOOR:g})")
+    axes.set_ylabel(f"mean LPIPS against the reference\n(AlexNet; lower is closer; below {CLOSE:g}: at {CLOSE:g})")
     axes.set_title(f"{result['study']}: {result['pictures']} held-out pictures", loc="left", fontsize=11)
     axes.grid(alpha=0.25, which="both", lw=0.5)
     axes.legend(fontsize=8, frameon=True)
@@ -145,7 +145,7 @@ def _steps(axes: Any, rows: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401
     for group in {row["group"] for row in rows}:
         line = sorted((row for row in rows if row["group"] == group), key=lambda row: row["steps"])
         axes.plot(
-            [row["latency_ms"] for row in line], [max(row["lpips_mean"], FLOOR) for row in line], c="#bbbbbb", lw=0.7, zorder=1
+            [row["latency_ms"] for row in line], [max(row["lpips_mean"], CLOSE) for row in line], c="#bbbbbb", lw=0.7, zorder=1
         )
 
 

@@ -68,7 +68,7 @@ def summary(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _cell(row: dict[str, Any], kind: str, level: str, count: int) -> str:
-    """Returns a median with its quartiles; where most seeds never get there, that they do not."""
+    """Returns a median with its quartiles; where no more than half of the seeds get there, that they do not."""
     low, middle, high = row[f"{kind}_{level}"]
     if row[f"reached_{level}"] * 2 <= row["seeds"]:
         return f"not within {len(row['curve'])}" if len(row["curve"]) < min(count, 80) else "not reached"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from frdiff_tune.report.front_figure import FRONT
-from frdiff_tune.report.schedule_figure import whole_steps
+from frdiff_tune.report.schedule_figure import whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def growth_figure(grown: Sequence[Grown], title: str) -> Figure:
     _curves(trials, [each.evaluations for each in grown], grown)
     _curves(times, [each.seconds / 60 for each in grown], grown)
     trials.set_xlabel("trials measured", fontsize=9)
-    whole_steps(trials.xaxis)
+    whole_numbers(trials.xaxis)
     trials.set_ylabel("hypervolume held (decades of LPIPS\n× share of the reference's time)", fontsize=9)
     times.set_xlabel("minutes spent on trials", fontsize=9)
     handles, labels = trials.get_legend_handles_labels()

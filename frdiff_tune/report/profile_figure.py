@@ -6,7 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import MeasureError
-from frdiff_tune.report.schedule_figure import whole_steps
+from frdiff_tune.report.schedule_figure import whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,7 +89,7 @@ def _neighbours(axes: Axes, changes: dict[str, tuple[float, ...]], look: dict[st
     axes.invert_yaxis()
     axes.set_xlabel("step t: change since the step before, t − 1", fontsize=9)
     axes.tick_params(length=0, labelsize=8)
-    whole_steps(axes.xaxis)
+    whole_numbers(axes.xaxis)
     return drawn
 
 
@@ -104,6 +104,6 @@ def _panel(axes: Axes, name: str, change: tuple[tuple[float, ...], ...], look: d
     axes.imshow(table, interpolation="nearest", **look)
     axes.set_title(name, fontsize=9)
     axes.tick_params(labelsize=7)
-    whole_steps(axes.xaxis)
-    whole_steps(axes.yaxis)
+    whole_numbers(axes.xaxis)
+    whole_numbers(axes.yaxis)
     axes.spines[["top", "right"]].set_visible(False)

@@ -84,8 +84,8 @@ def _mixing(axes: Axes, policy: Policy) -> list[Any]:
     return list(marks)
 
 
-def whole_steps(axis: Axis) -> None:
-    """Keeps the ticks of an axis off the halves, also where there are few steps."""
+def whole_numbers(axis: Axis) -> None:
+    """Puts the ticks of an axis that counts steps or trials at whole numbers, also where there are few."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
@@ -110,4 +110,4 @@ def cells(axes: Axes, rows: dict[str, list[str]]) -> None:
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
-    whole_steps(axes.xaxis)
+    whole_numbers(axes.xaxis)

@@ -16,17 +16,18 @@ from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.volume import CORNER, FLOOR
 
 
-def loss(name: str, value: float) -> float:
+def loss(name: str, value: float, least: float = FLOOR) -> float:
     """Returns a figure's distance from equality, in decades.
 
     Arguments:
         name: A figure of quality.
         value: Its value.
+        least: A smaller distance counts as this one; decibels all count.
     """
     figure = _figure(name)
     if figure.better == "lower":
-        return log10(max(value, FLOOR))
-    return -value / 10 if figure.unit == "dB" else log10(max(1 - value, FLOOR))
+        return log10(max(value, least))
+    return -value / 10 if figure.unit == "dB" else log10(max(1 - value, least))
 
 
 @cache

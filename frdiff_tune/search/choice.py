@@ -12,8 +12,8 @@ from frdiff_tune.search.cost_figure import COSTS, better
 from frdiff_tune.search.objective import OBJECTIVES, non_dominated
 from frdiff_tune.search.pareto import Front, Point
 
-SEEN = -4.0
-"""Distance from the reference, in decades, below which a compromise does not ask for more: nobody sees a difference there."""
+CLOSE = 1e-4
+"""LPIPS, and every other figure but decibels, below which a compromise asks for no more: 8-bit pictures hardly differ there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def knee(
 ) -> Point:
     """Returns the point of their front that is farthest below the chord, or plane, through the best of each objective.
 
-    Every objective is scaled to its own range on the front; distances from the reference count in decades, down to ``SEEN``.
+    Every objective is scaled to its own range on the front; distances from the reference count in decades, down to ``CLOSE``.
     Where there is one objective, it is the best point; where the front has no range in one of them, or two points, the fastest.
 
     Arguments:
@@ -141,4 +141,4 @@ def _scaled(name: str, value: float) -> float:
     """Returns an objective on the scale on which it counts, lower values better."""
     if name in COSTS:
         return value if better(name) == "lower" else -value
-    return max(loss(name, value), SEEN)
+    return loss(name, value, CLOSE)

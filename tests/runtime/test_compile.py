@@ -73,10 +73,9 @@ def test_inductor(name: str, way: str) -> None:
 @pytest.mark.parametrize("way", ["whole", "repeated blocks"])
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_more_rows_than_torch_allows(name: str, way: str) -> None:
-    steps = 10
-    rows = {step.reuses for step in many_rows(SUBJECTS[name].make(), steps).plan()}
-    assert len(rows) > torch._dynamo.config.recompile_limit
-    _check(name, way, "eager", many_rows, steps=steps)
+    rows = {step.reuses for step in many_rows(SUBJECTS[name].make(), 13).plan()}
+    assert len(rows) >= 12
+    _check(name, way, "eager", many_rows, steps=13)
 
 
 def test_forecast_rows_are_one() -> None:

@@ -86,4 +86,5 @@ def test_the_estimate_counts_pictures(measured: tuple[Study, Any]) -> None:
     assert said.minutes > 0
     assert said.megabytes > 0
     short = estimate(study, pipe, trials=10_000_000, minutes=0.5)
+    assert 0 < short.minutes <= 0.5 + said.minutes, "trials within the budget, and the references before them"
     assert 0 < short.trials < 10_000_000

@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -249,12 +250,22 @@ def test_a_longer_budget_goes_on(tmp_path: Path, pipe: Any) -> None:  # noqa: AN
     assert outcomes(study, pipe, minutes=0.0, trials=20) == []
 
 
-def test_a_budget_of_time_begins_when_the_references_are_ready(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
-    minutes, study = 0.05, study_at(tmp_path, "demo-dit", trials=1)
-    run = tune(study, pipe=pipe, evaluator=recorded(study, pipe), minutes=minutes)
+def test_a_budget_of_time_begins_when_the_references_are_ready(
+    tmp_path: Path,
+    pipe: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, study = [0.0], study_at(tmp_path, "demo-dit", trials=3)
+    for module in ("tuning", "run"):
+        monkeypatch.setattr(f"frdiff_tune.search.{module}.time", SimpleNamespace(monotonic=lambda: now[0]))
+    run = tune(study, pipe=pipe, evaluator=recorded(study, pipe), minutes=1.0)
     assert isinstance(next(run), Preparing)
-    time.sleep(60 * minutes)  # references that take as long as the whole budget
+    now[0] = 60.0  # references that take as long as the whole budget
     assert isinstance(next(run), TrialOutcome)
+    now[0] = 119.0
+    assert isinstance(next(run), TrialOutcome)
+    now[0] = 120.0
+    assert list(run) == []
 
 
 def test_another_definition_in_the_same_storage_is_refused(tmp_path: Path, pipe: Any) -> None:  # noqa: ANN401
