@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         keyframe_policy,
         load_pipeline,
     )
+    from frdiff_tune.runtime.schedulers import LinearMultistepScheduler, expand_scheduler
     from frdiff_tune.search import export_policy, front, load_study, tune
 
 __version__ = version("frdiff-tune")
@@ -38,6 +39,8 @@ _PLACES = {
     "full_policy": "runtime",
     "keyframe_policy": "runtime",
     "load_pipeline": "runtime",
+    "LinearMultistepScheduler": "runtime.schedulers",
+    "expand_scheduler": "runtime.schedulers",
     "Evaluator": "measure",
     "export_policy": "search",
     "front": "search",
@@ -49,11 +52,13 @@ __all__ = [
     "Applied",
     "Evaluator",
     "FrdiffError",
+    "LinearMultistepScheduler",
     "Policy",
     "Site",
     "__version__",
     "apply_policy",
     "discover_sites",
+    "expand_scheduler",
     "export_policy",
     "frdiff_policy",
     "front",

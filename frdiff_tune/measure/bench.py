@@ -45,6 +45,12 @@ class Bench:
             self._applied.use(policy, capture)
         self._present = None if policy is None else (policy, capture)
 
+    @property
+    def applied(self) -> Applied:
+        """The policy that is on; its ``use`` and ``remove`` are the bench's."""
+        assert self._applied is not None and self._present is not None, "the pipeline is bare"
+        return self._applied
+
     def run(self, steps: int, **arguments: Any) -> Any:  # noqa: ANN401
         """Runs the pipeline as it is, without its progress bar."""
         with quiet(self.pipe):

@@ -4,8 +4,10 @@ from frdiff_tune.policy.plan import StepPlan
 from frdiff_tune.policy.policy import SCHEMA_VERSION, Policy
 from frdiff_tune.policy.schema import json_schema
 from frdiff_tune.policy.sections import (
+    Fit,
     Floor,
     FloorKind,
+    Grid,
     Machine,
     Measured,
     ModelInfo,
@@ -23,8 +25,10 @@ __all__ = [
     "Conditions",
     "Energy",
     "Figure",
+    "Fit",
     "Floor",
     "FloorKind",
+    "Grid",
     "Latency",
     "Machine",
     "Measured",

@@ -8,8 +8,11 @@ from frdiff_tune.policy.policy import SCHEMA_VERSION
 
 Tree = dict[str, Any]
 
-MIGRATIONS: dict[int, Callable[[Tree], Tree]] = {}
-"""Version -> function that turns a tree of that version into one of the next."""
+MIGRATIONS: dict[int, Callable[[Tree], Tree]] = {1: dict}
+"""Version -> function that turns a tree of that version into one of the next.
+
+Version 2 adds ``sampling.grid``, ``fit`` and a scheduler of tables; what a file of version 1 says, it says in the same words.
+"""
 
 
 def migrate(tree: Tree) -> Tree:

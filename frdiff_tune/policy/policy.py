@@ -27,13 +27,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from frdiff_tune.errors import PolicyError
-from frdiff_tune.policy import canonical, rules
+from frdiff_tune.policy import canonical, multistep, rules
 from frdiff_tune.policy.plan import StepPlan, make_plan
 from frdiff_tune.policy.resample import resampled
 from frdiff_tune.policy.section import Number, Section
-from frdiff_tune.policy.sections import Machine, Measured, ModelInfo, Provenance, Sampling
+from frdiff_tune.policy.sections import Fit, Machine, Measured, ModelInfo, Provenance, Sampling
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 Bits = Annotated[str, Field(pattern="^[01]*$")]
 
 
@@ -49,6 +49,7 @@ class Policy(Section):
         masks: T digits per group, 1 = computes.
         variable: What scores are stored, forecast and mixed as: the network's own output, noise, or clean sample.
         forecast: Weights w, T lists per ``"score"`` or group; absent: the last one is held.
+        fit: What the weights of its scheduler were fitted on; None where they are a known solver's.
         measured: What was measured of it.
         machine: Where.
         provenance: Which search found it.
@@ -60,7 +61,7 @@ class Policy(Section):
 
     model_config = ConfigDict(title="frdiff-tune policy", validate_default=True)
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     model: ModelInfo
     sampling: Sampling
     keyframes: Bits
@@ -69,6 +70,7 @@ class Policy(Section):
     masks: dict[str, Bits] = Field(default_factory=dict)
     variable: Literal["output", "epsilon", "sample"] = "output"
     forecast: dict[str, tuple[tuple[Number, ...], ...]] = Field(default_factory=dict)
+    fit: Fit | None = None
     measured: Measured | None = None
     machine: Machine | None = None
     provenance: Provenance | None = None
@@ -91,11 +93,31 @@ class Policy(Section):
         rules.check_mixing(self.mixing, self.T)
         rules.check_groups(self.groups, self.masks, self.T)
         rules.check_forecast(self.forecast, {"score": self.keyframes, **self.masks}, self.T)
+        self._check_scheduler()
         timesteps = self.sampling.timesteps
         if timesteps is not None and len(timesteps) != self.T:
             raise PolicyError(
                 f"`sampling.timesteps` must have length T = {self.T} but got {len(timesteps)}. List every step's timestep."
             )
+
+    def _check_scheduler(self) -> None:
+        """Checks the tables of a linear multistep scheduler, and the grid that they walk."""
+        sampling, grid = self.sampling, self.sampling.grid
+        if sampling.scheduler.name == multistep.NAME:
+            multistep.check_tables(sampling.scheduler.config)
+            n = len(multistep.Tables.of(sampling.scheduler.config).timesteps)
+            if n != sampling.num_inference_steps:
+                raise PolicyError(
+                    f"`sampling.num_inference_steps` must be {n}, the number of steps that the scheduler's tables hold, but "
+                    f"got {sampling.num_inference_steps}. Fit the policy anew for another number."
+                )
+        elif grid is not None:
+            raise PolicyError(
+                f"`sampling.grid` must stand beside a {multistep.NAME}, whose tables walk it, but the scheduler is a "
+                f"{sampling.scheduler.name}. Leave the grid out."
+            )
+        if grid is not None:
+            multistep.check_grid(grid.steps, self.T, grid.T)
 
     def _settle(self) -> None:
         """Replaces the tables by their canonical form; ``frozen`` guards only against the caller."""
@@ -132,7 +154,10 @@ class Policy(Section):
     @property
     def digest(self) -> str:
         """SHA-256, hexadecimal, of all that changes the picture."""
-        tables = self.model_dump(mode="json", by_alias=True, exclude={"measured", "machine", "provenance"})
+        tables = self.model_dump(mode="json", by_alias=True, exclude={"fit", "measured", "machine", "provenance"})
+        tables["schema_version"] = 1  # a constant: what was measured under an older version of the format stays known
+        if tables["sampling"]["grid"] is None:
+            del tables["sampling"]["grid"]
         tables["model"] = {key: tables["model"][key] for key in ("pipeline", "denoiser", "digest")}
         return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import PolicyError
+from frdiff_tune.policy.multistep import NAME
 from frdiff_tune.policy.sections import Provenance
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ def resampled(policy: "Policy", steps: int, T: int | None) -> dict[str, Any]:
     """Returns the tables of a policy for another step count or another walked length; see ``Policy.resample``."""
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise PolicyError(f"`steps` must be a whole number from 1 on but got {steps!r}. Give num_inference_steps.")
+    if policy.sampling.scheduler.name == NAME:
+        raise PolicyError(
+            f"`policy` must walk a scheduler that can be set to {steps} steps but its {NAME} holds tables for "
+            f"{policy.sampling.num_inference_steps} only. Fit a policy with {steps} steps."
+        )
     if policy.sampling.timesteps is not None:
         raise PolicyError(
             "`sampling.timesteps` must be null where a policy is stretched, but this one lists its timesteps, which mean "

@@ -34,6 +34,48 @@ class SchedulerInfo(Section):
     config: dict[str, JsonValue]
 
 
+class Grid(Section):
+    """Which steps of the reference's walk are walked.
+
+    Arguments:
+        num_inference_steps: The reference's.
+        T: Steps of the reference's walk; a scheduler that repeats a time (Heun, PNDM) walks it once.
+        steps: Indices into that walk, increasing from 0; one per step of the policy.
+    """
+
+    num_inference_steps: Annotated[int, Strict(), Field(ge=1)]
+    T: Annotated[int, Strict(), Field(ge=1)]
+    steps: tuple[Annotated[int, Strict()], ...]
+
+
+class Fit(Section):
+    """What the weights of a policy's scheduler were fitted on.
+
+    Arguments:
+        cases: Digest of the cases.
+        count: Cases.
+        seeds: Their seeds.
+        guidance_scale: Scale of classifier-free guidance; None where the call has none.
+        num_inference_steps: The reference's.
+        memory: Predictions that a step weighs at most, K.
+        ridge: Pull towards the first-order solver, as a share of the predictions' energy.
+        residuals: Per step, the median over cases of |next state - reference's| / |reference's|; length T.
+        latent_error: Geometric mean over cases of the last state's relative distance from the reference's.
+        first_order_error: The same of the first-order solver on the same grid; None where it was not run.
+    """
+
+    cases: str
+    count: Count
+    seeds: tuple[Annotated[int, Strict()], ...]
+    guidance_scale: Number | None = None
+    num_inference_steps: Annotated[int, Strict(), Field(ge=1)]
+    memory: Annotated[int, Strict(), Field(ge=1)]
+    ridge: Number
+    residuals: tuple[Number, ...]
+    latent_error: Number
+    first_order_error: Number | None = None
+
+
 class Sampling(Section):
     """How the run is walked.
 
@@ -43,6 +85,7 @@ class Sampling(Section):
         timesteps: Scheduler timesteps to walk, or None for the scheduler's own.
         scheduler: The solver that is installed while the policy is on.
         guidance: How classifier-free guidance ran when the policy was measured; None if unknown.
+        grid: Which steps of the reference's walk the scheduler's tables walk; None where it walks its own times.
     """
 
     num_inference_steps: Annotated[int, Strict(), Field(ge=1)]
@@ -50,6 +93,7 @@ class Sampling(Section):
     timesteps: tuple[Number, ...] | None = None
     scheduler: SchedulerInfo
     guidance: Literal["batch", "separate", "none"] | None = None
+    grid: Grid | None = None
 
 
 class Quality(Section):

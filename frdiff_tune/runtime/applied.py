@@ -1,7 +1,7 @@
 """A policy that is on a pipeline: what it has patched, what it runs, and how it is taken off."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -11,13 +11,14 @@ from frdiff_tune.policy import Policy
 from frdiff_tune.runtime.by_hand import by_hand
 from frdiff_tune.runtime.clock import Clock, OnMismatch
 from frdiff_tune.runtime.controlnet import ControlNetPatch
-from frdiff_tune.runtime.entry import Entry
+from frdiff_tune.runtime.entry import Entry, named_passes
 from frdiff_tune.runtime.families import CONTROLNET, GUIDANCE
 from frdiff_tune.runtime.features import Features
 from frdiff_tune.runtime.fit import check_parts, check_places, check_policy
 from frdiff_tune.runtime.holder import Holder, hold, release
 from frdiff_tune.runtime.launch import Capture, Launch
 from frdiff_tune.runtime.owner import calling_pipeline
+from frdiff_tune.runtime.parking import Parking
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.reuse import patch_site
 from frdiff_tune.runtime.run import Run
@@ -76,7 +77,7 @@ class Applied:
         for denoiser in self._denoisers.values():
             self._entries.append(Entry(pipe, denoiser, ScorePatch(self._run, denoiser, self._guard, self._enter)))
             if hasattr(denoiser.module, "cache_context"):
-                self._patches.append(Patch(denoiser.module, "cache_context", self._patch_context))
+                self._patches.append(Patch(denoiser.module, "cache_context", named_passes(self._run)))
         if CONTROLNET in self._parts:
             self._patches.append(Patch(pipe.controlnet, "forward", lambda forward: ControlNetPatch(self._run, forward)))
         self._patches.append(self._seat.patch_save())
@@ -183,6 +184,10 @@ class Applied:
         self._launch.remove()
         release([denoiser.module for denoiser in self._denoisers.values()])
 
+    def parking(self) -> Parking:
+        """Returns a place where one of several calls waits while others run; none may run yet."""
+        return Parking(self._pipe, self._run)
+
     def _take_off(self) -> None:
         """Gives the pipeline its own methods and scheduler back."""
         self._suspended = True
@@ -241,20 +246,6 @@ class Applied:
     def _modules(self, policy: Policy) -> list[str]:
         """Returns a policy's sites that are modules of a denoiser."""
         return [site for sites in policy.groups.values() for site in sites if site not in (GUIDANCE, CONTROLNET)]
-
-    def _patch_context(self, cache_context: Callable[..., Any]) -> Callable[..., Any]:
-        """Makes the pipeline's name of a pass known to the run."""
-
-        @contextmanager
-        def patched(name: str, *args: Any, **kwargs: Any) -> Iterator[None]:  # noqa: ANN401
-            before, self._run.context = self._run.context, name
-            try:
-                with cache_context(name, *args, **kwargs):
-                    yield
-            finally:
-                self._run.context = before
-
-        return patched
 
     def _serves(self, pipe: Any) -> bool:  # noqa: ANN401
         """Whether a pipeline, perhaps another than ours, holds a denoiser that the policy is on.

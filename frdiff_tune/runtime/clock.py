@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from frdiff_tune.errors import MismatchError
+from frdiff_tune.policy.multistep import NAME
 from frdiff_tune.runtime.owner import calling_pipeline
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.run import Run
@@ -103,6 +104,8 @@ class Clock:
             timesteps, steps = self.run.policy.sampling.timesteps, self.run.policy.sampling.num_inference_steps
             wanted = _steps(asked)
             fits = wanted in (None, steps) and self._own_times(asked)
+            if wanted not in (None, steps) and type(self.scheduler).__name__ == NAME:
+                self._refuse_tables(wanted, steps)
             if fits and timesteps is not None:
                 kept = {key: value for key, value in asked.items() if key in ("device", "mu")}
                 set_timesteps(timesteps=list(timesteps), **kept)
@@ -156,6 +159,15 @@ class Clock:
             f"`num_inference_steps` must be the policy's {steps} but the call asks for {asked}. Call "
             f"`applied(...)`, which passes it, or pipe(..., num_inference_steps={steps}); `policy.resample({stretch})` "
             f"stretches it to that count, unmeasured; or tune one for it. `.remove()` takes this one off."
+        )
+
+    def _refuse_tables(self, asked: int | None, steps: int) -> None:
+        """Refuses another step count of a scheduler that can be set to no other, also where a mismatch is to run plainly."""
+        self.run.reset()
+        raise MismatchError(
+            f"`num_inference_steps` must be the policy's {steps} but the call asks for {asked}, and the policy's scheduler "
+            f"holds tables for {steps} only. Call `applied(...)`, which passes it, or pipe(..., num_inference_steps={steps}); "
+            f"or fit a policy with {asked} steps. `.remove()` takes this one off."
         )
 
     def _refuse_length(self, length: int) -> None:

@@ -1,9 +1,11 @@
 """Where a pipeline calls its network: outside of what is compiled, so that nothing of a run is compiled into it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.runtime.patch import Patch
+from frdiff_tune.runtime.run import Run
 from frdiff_tune.runtime.score import ScorePatch
 from frdiff_tune.runtime.site import Denoiser
 
@@ -58,6 +60,24 @@ class Entry:
         if held is not module:
             return held, "forward"
         return module, "forward" if module._compiled_call_impl is None else "_compiled_call_impl"
+
+
+def named_passes(run: Run) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Returns the patch of a network's ``cache_context`` that makes the pipeline's name of a pass known to the run."""
+
+    def make(cache_context: Callable[..., Any]) -> Callable[..., Any]:
+        @contextmanager
+        def patched(name: str, *args: Any, **kwargs: Any) -> Iterator[None]:  # noqa: ANN401
+            before, run.context = run.context, name
+            try:
+                with cache_context(name, *args, **kwargs):
+                    yield
+            finally:
+                run.context = before
+
+        return patched
+
+    return make
 
 
 def _is_compiled(network: "nn.Module") -> bool:

@@ -93,6 +93,15 @@ class Features:
         for state in self.states.values():
             state.clear()
 
+    def park(self) -> dict[tuple[str, str], tuple[Node, ...]]:
+        """Hands over what a run has stored; nothing of it is left here."""
+        nodes, self._nodes = self._nodes, {}
+        return nodes
+
+    def resume(self, nodes: dict[tuple[str, str], tuple[Node, ...]]) -> None:
+        """Takes back what a run has stored."""
+        self._nodes = nodes
+
     def forget(self, key: str) -> None:
         """Drops what the sites kept in a pass; the ControlNet's stays."""
         for kept in [kept for kept in self._nodes if kept[1] == key and kept[0] != CONTROLNET]:

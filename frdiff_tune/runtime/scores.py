@@ -40,6 +40,15 @@ class Scores:
         steps = [t for t, _ in self._kept.get(key, ())][:count]
         return len(steps) == count if count <= 1 else steps == list(keyframes[: -count - 1 : -1])
 
+    def park(self) -> "dict[str, deque[tuple[int, Tensor]]]":
+        """Hands over what a run has stored; nothing of it is left here."""
+        stored, self._kept = self._kept, {}
+        return stored
+
+    def resume(self, stored: "dict[str, deque[tuple[int, Tensor]]]") -> None:
+        """Takes back what a run has stored."""
+        self._kept = stored
+
     def forget(self, key: str) -> None:
         """Drops what a pass has kept."""
         self._kept.pop(key, None)

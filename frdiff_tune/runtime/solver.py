@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from frdiff_tune.errors import MismatchError
-from frdiff_tune.policy import SchedulerInfo
+from frdiff_tune.policy import SchedulerInfo, multistep
 from frdiff_tune.runtime.holder import own_scheduler
 
 NOISE_KEYS: dict[str, object] = {
@@ -63,6 +63,10 @@ def scheduler_class(name: str) -> Any:  # noqa: ANN401
     """
     import diffusers
 
+    if name == multistep.NAME:
+        from frdiff_tune.runtime.schedulers import LinearMultistepScheduler
+
+        return LinearMultistepScheduler
     found = getattr(diffusers, name, None)
     if not (isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)):
         raise MismatchError(
@@ -139,7 +143,7 @@ def _check_runs(cls: Any, config: str, pipeline: str, own: str) -> None:  # noqa
                 f"`scheduler` must take {argument!r} in its steps, which {pipeline} gives, but {name} does not. Keep {own}."
             )
     try:
-        walk(trial, 5)
+        walk(trial, len(trial) if name == multistep.NAME else 5)
         _dry_run(trial)
     except (ValueError, NotImplementedError) as error:
         raise MismatchError(f"`scheduler` must suit the model but {name} says: {error}. Choose another solver.") from error
@@ -181,6 +185,8 @@ def check_noise(info: SchedulerInfo, scheduler: Any) -> None:  # noqa: ANN401
 
 def _noise(info: SchedulerInfo) -> dict[str, Any]:
     """Returns what of a scheduler belongs to the model; solvers of flow matching call the same things by other names."""
+    if info.name == multistep.NAME and info.config.get("reference"):
+        return _noise(SchedulerInfo.model_validate(info.config["reference"]))
     config = info.config
     if "FlowMatch" in info.name or config.get("use_flow_sigmas"):
         flow = {key: config.get(key, missing) for key, missing in FLOW_KEYS.items()}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Variable = Literal["output", "epsilon", "sample"]
+PREDICTIONS = ("epsilon", "sample", "v_prediction", "flow_prediction")
 SAME = {"epsilon": "epsilon", "sample": "sample"}  # prediction type -> the variable that it already is
 
 
@@ -50,6 +51,9 @@ def noise_levels(scheduler: Any, timesteps: Sequence[float]) -> tuple[Level, ...
         MismatchError: If the scheduler's noise levels are not known, as of those that precondition the network (EDM).
     """
     table = getattr(scheduler, "alphas_cumprod", None)
+    if type(scheduler).__name__ == "IPNDMScheduler":  # its levels are its own, whatever the model was trained on
+        pairs = zip(scheduler.alphas.tolist(), scheduler.betas.tolist(), strict=True)
+        return tuple(Level(alpha, sigma) for alpha, sigma in pairs)[: len(timesteps)]
     if is_flow(scheduler):
         sigmas = [float(sigma) for sigma in scheduler.sigmas[: len(timesteps)]]
         if scheduler.config.get("invert_sigmas"):
@@ -79,8 +83,8 @@ def _level(squares: list[float], time: float) -> Level:
     return Level(square**0.5, max(1.0 - square, 0.0) ** 0.5)
 
 
-def _output(prediction: str, level: Level) -> tuple[float, float]:
-    """Returns (a, b) of the table above."""
+def output_weights(prediction: str, level: Level) -> tuple[float, float]:
+    """Returns (a, b) of the table above: what a network says of a clean sample and a noise."""
     return {
         "epsilon": (0.0, 1.0),
         "sample": (1.0, 0.0),
@@ -118,7 +122,7 @@ def coefficients(variable: Variable, prediction: str, level: Level) -> tuple[flo
     """
     if variable in ("output", SAME.get(prediction)):
         return 1.0, 0.0
-    a, b = _output(prediction, level)
+    a, b = output_weights(prediction, level)
     det = level.alpha * b - level.sigma * a
     return (level.alpha / det, -a / det) if variable == "epsilon" else (-level.sigma / det, b / det)
 
@@ -127,7 +131,7 @@ def from_variable(z: "Tensor", x: "Tensor", variable: Variable, prediction: str,
     """Returns the network output that ``variable`` = ``z`` stands for at input ``x``: the inverse of ``to_variable``."""
     if variable in ("output", SAME.get(prediction)):
         return z
-    a, b = _output(prediction, level)
+    a, b = output_weights(prediction, level)
     if variable == "epsilon":
         return _combine(z, b - a * level.sigma / level.alpha, x, a / level.alpha, channels)
     return _combine(z, a - b * level.alpha / level.sigma, x, b / level.sigma, channels)

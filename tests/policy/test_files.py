@@ -52,8 +52,8 @@ def test_committed_schema_is_the_code_s() -> None:
         ("[1, 2]", "must hold a JSON object but got a list"),
         ("{}", "`schema_version` must be an integer but got None"),
         ('{"schema_version": true}', "`schema_version` must be an integer but got True"),
-        ('{"schema_version": 7}', "`schema_version` must be at most 1 but got 7"),
-        ('{"schema_version": 0}', "`schema_version` must be 1 to 1 but got 0"),
+        ('{"schema_version": 7}', "`schema_version` must be at most 2 but got 7"),
+        ('{"schema_version": 0}', "`schema_version` must be 1 to 2 but got 0"),
         ('{"schema_version": 1}', "`model` must be given but is missing"),
     ],
 )

@@ -35,7 +35,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ),
     ({"variable": "noise"}, "`variable`.*noise"),
     ({"colour": "blue"}, "`colour` is not a key"),
-    ({"schema_version": 2}, "`schema_version`"),
+    ({"schema_version": 3}, "`schema_version`"),
 ]
 
 

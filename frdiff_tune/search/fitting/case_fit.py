@@ -1,0 +1,185 @@
+"""Fits on cases: the reference's states recorded once and kept on disk, and policies fitted to them."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from frdiff_tune.errors import SpaceError
+from frdiff_tune.measure.bench import Bench
+from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of
+from frdiff_tune.measure.references import setting_of, stored
+from frdiff_tune.measure.trajectories import guidance_of
+from frdiff_tune.measure.walk import Walk
+from frdiff_tune.policy import Fit, Policy, SchedulerInfo
+from frdiff_tune.runtime import describe_model
+from frdiff_tune.runtime.schedulers import ReferenceWalk, TimeGrid, multistep_policy
+from frdiff_tune.runtime.variable import Level
+from frdiff_tune.search.fitting.fit import FitResult, drain, fit_steps, walk_steps
+from frdiff_tune.search.fitting.lockstep import Call
+from frdiff_tune.search.fitting.reference_states import ENTRIES, ReferenceStates, record_states
+from frdiff_tune.search.fitting.step_solver import FitOptions, StepWeights
+
+SHELF = "states"
+"""Part of the cache folder."""
+
+
+class CaseFit:
+    """Fits policies to the full runs of some cases.
+
+    Arguments:
+        bench: Holds the pipeline.
+        cases: What to fit on; 48 do not overfit, 8 do.
+        steps: The reference's ``num_inference_steps``.
+        call: Arguments that are the same for all cases.
+        folder: Where the reference's states are kept.
+        batch: Cases per call, as many as the memory holds.
+        options: How to fit.
+
+    Raises:
+        MismatchError: If the pipeline's scheduler is random or not linear, or the cases walk different times.
+        MeasureError: If a state is not finite, or there are fewer cases than unknowns.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        cases: Sequence[Case],
+        *,
+        steps: int,
+        call: Mapping[str, Any],
+        folder: str | Path,
+        batch: int = 8,
+        options: FitOptions | None = None,
+    ) -> None:
+        self.bench, self.call, self.steps = bench, dict(call), steps
+        self.options = options or FitOptions()
+        self._blocks = blocks(cases, batch)
+        self.cases = tuple(case for block in self._blocks for case in block)
+        self._folder = Path(folder)
+        self._model = describe_model(bench.pipe)
+        self._walk = Walk(bench.pipe, self.cases, self.call)
+        self.states = self._stored_states()
+
+    @property
+    def calls(self) -> list[Call]:
+        """One call per block of cases."""
+        return [partial(_call, block, self.call) for block in self._blocks]
+
+    def policy(
+        self,
+        steps: Sequence[int],
+        *,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        masks: Mapping[str, str] | None = None,
+        variable: str = "sample",
+    ) -> Policy:
+        """Returns the policy of some steps of the reference's walk with first-order weights, to be fitted.
+
+        Arguments:
+            steps: Indices into the walk, increasing from 0.
+            groups: Group -> site names, of layers that are reused at some steps.
+            masks: Group -> one digit per step, 1 = computes.
+            variable: What predictions are read as: ``sample`` or ``epsilon``.
+        """
+        walk, leading = self.states.walk, 0
+        if walk.begin:
+            count = self._walk.steps(len(steps))
+            leading = count - len(steps)
+        return multistep_policy(self._model, walk, steps, groups=groups, masks=masks, variable=variable, leading=leading)
+
+    def steps_of(self, policy: Policy, cases: int | None = None) -> Generator[StepWeights, None, FitResult]:
+        """Yields the weights of each step as they are solved; returns the fitted policy without its record.
+
+        Arguments:
+            policy: From ``policy``.
+            cases: How many of the cases, whole calls; None: all.
+        """
+        calls, states = self._first(cases)
+        return fit_steps(self.bench, policy, calls, states, self.options)
+
+    def fit(self, policy: Policy, cases: int | None = None) -> FitResult:
+        """Returns a policy with fitted weights, which states what it was fitted on."""
+        result = drain(self.steps_of(policy, cases))
+        return FitResult(self.recorded(result, cases), result.residuals, result.errors, result.network_calls)
+
+    def error(self, policy: Policy, cases: int | None = None) -> FitResult:
+        """Returns how near the reference a policy comes as it is."""
+        calls, states = self._first(cases)
+        return drain(walk_steps(self.bench, policy, calls, states))
+
+    def recorded(self, result: FitResult, cases: int | None = None) -> Policy:
+        """Returns the fitted policy with the record of its fit."""
+        chosen = self.cases[: self._count(cases)]
+        fit = Fit(
+            cases=cases_digest(chosen),
+            count=len(chosen),
+            seeds=tuple(case.seed for case in chosen),
+            guidance_scale=guidance_of(self.bench.pipe, self.call),
+            num_inference_steps=self.steps,
+            memory=self.options.memory,
+            ridge=self.options.ridge,
+            residuals=result.residuals,
+            latent_error=result.latent_error,
+        )
+        return result.policy.replace(fit=fit)
+
+    def _first(self, cases: int | None) -> tuple[list[Call], ReferenceStates]:
+        """Returns the calls and states of the first cases."""
+        count = self._count(cases)
+        copies = len(self.states) // len(self.cases)
+        rows: list[int] = []
+        calls: list[Call] = []
+        used = 0
+        for block, call in zip(self._blocks, self.calls, strict=True):
+            if used < count:
+                rows += range(used * copies, (used + len(block)) * copies)
+                calls.append(call)
+                used += len(block)
+        return calls, self.states if used == len(self.cases) else self.states.select(rows)
+
+    def _count(self, cases: int | None) -> int:
+        """Returns how many cases whole calls of the first ones have."""
+        if cases is None:
+            return len(self.cases)
+        if cases < 1:
+            raise SpaceError(f"`cases` must be at least 1 but got {cases}. Use 24 or more.")
+        total = 0
+        for block in self._blocks:
+            total += len(block) if total < cases else 0
+        return total
+
+    def _stored_states(self) -> ReferenceStates:
+        self.bench.use(None)
+        setting = setting_of(self.bench.pipe, self.steps, self.call)
+        key = digest_of(["states", setting, [case.digest for case in self.cases], ENTRIES])
+        about = {"model": type(self.bench.pipe).__name__, "steps": str(self.steps), "pictures": str(len(self.cases))}
+        return _unpacked(stored(self._folder, key, self._recorded_states, SHELF, about))
+
+    def _recorded_states(self) -> dict[str, Any]:
+        return _packed(drain(record_states(self.bench, self.calls, self.steps)))
+
+
+def _call(block: Sequence[Case], call: Mapping[str, Any], run: Any) -> Any:  # noqa: ANN401
+    return run(**{**call, **call_arguments(block)})
+
+
+def _packed(states: ReferenceStates) -> dict[str, Any]:
+    """Returns recorded states as arrays and plain values, which a file of any version of ours can hold."""
+    walk = states.walk
+    grid = asdict(walk.grid)
+    plain = {"begin": walk.begin, "length": walk.length, "num_inference_steps": walk.num_inference_steps, "mu": walk.mu}
+    scheduler = walk.scheduler.model_dump(mode="json", by_alias=True)
+    arrays = {"states": states.states, "entries": states.entries, "free": states.free, "shape": states.shape}
+    return {**arrays, "walk": plain, "grid": grid, "scheduler": scheduler}
+
+
+def _unpacked(packed: Mapping[str, Any]) -> ReferenceStates:
+    grid = {
+        **packed["grid"],
+        "levels": tuple(Level(**at) for at in packed["grid"]["levels"]),
+        "end": Level(**packed["grid"]["end"]),
+    }
+    walk = ReferenceWalk(grid=TimeGrid(**grid), scheduler=SchedulerInfo.model_validate(packed["scheduler"]), **packed["walk"])
+    return ReferenceStates(walk, packed["states"], packed["entries"], tuple(packed["shape"]), packed["free"])

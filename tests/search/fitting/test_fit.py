@@ -1,0 +1,206 @@
+"""Fits on the policy's own states: reuse, lockstep, what is refused, and what is left on the pipeline."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from frdiff_tune.errors import FrdiffError, MeasureError, MismatchError, PolicyError
+from frdiff_tune.measure import Case
+from frdiff_tune.measure.bench import Bench
+from frdiff_tune.policy import Policy
+from frdiff_tune.runtime import default_groups, full_policy
+from frdiff_tune.search.fitting import CaseFit, FitOptions, drain, fit_steps, lockstep, walk_steps
+from tests.pipelines import ROWS
+from tests.search.fitting.tiny_fit import REFERENCE_STEPS, calls_of, recorded, start
+from tests.tiny import tiny_sd
+
+SD = ROWS["SD text to image"]
+GRID = [0, 2, 5, 7]
+OPTIONS = FitOptions(memory=3)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Any:
+    with Bench(SD.make()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def states(bench: Bench) -> Any:
+    return recorded(bench, calls_of(SD))
+
+
+def test_the_reference_itself_is_reached_by_all_its_steps(bench: Bench, states: Any) -> None:
+    whole = start(SD, bench.pipe, states, range(REFERENCE_STEPS))
+    assert drain(walk_steps(bench, whole, calls_of(SD), states)).latent_error < 1e-5
+    assert drain(fit_steps(bench, whole, calls_of(SD), states, OPTIONS)).latent_error < 1e-3
+
+
+def test_each_call_sees_its_own_features_in_lockstep(bench: Bench, states: Any) -> None:
+    """Calls that wait in the middle of a run must neither lose what they stored nor be given another's."""
+    groups = {"deep": default_groups(bench.pipe)["deep"]}
+    policy = start(SD, bench.pipe, states, GRID, groups=groups, masks={"deep": "1010"})
+    together = drain(walk_steps(bench, policy, calls_of(SD), states)).errors
+    alone: list[float] = []
+    for i, call in enumerate(calls_of(SD)):
+        own = states.select(range(2 * i, 2 * i + 2))
+        alone += drain(walk_steps(bench, policy, [call], own)).errors
+    assert together == pytest.approx(alone, rel=1e-5)
+    plain = start(SD, bench.pipe, states, GRID)
+    assert together != pytest.approx(drain(walk_steps(bench, plain, calls_of(SD), states)).errors, rel=1e-3), "it does reuse"
+
+
+def test_a_reuse_step_gets_the_weight_that_it_deserves(bench: Bench, states: Any) -> None:
+    groups = {"deep": default_groups(bench.pipe)["deep"]}
+    policy = start(SD, bench.pipe, states, range(REFERENCE_STEPS), groups=groups, masks={"deep": "10101010"})
+    known = drain(walk_steps(bench, policy, calls_of(SD), states))
+    fitted = drain(fit_steps(bench, policy, calls_of(SD), states, OPTIONS))
+    assert fitted.latent_error < 0.95 * known.latent_error
+
+
+def test_the_same_fit_gives_the_same_tables(bench: Bench, states: Any) -> None:
+    policy = start(SD, bench.pipe, states, GRID)
+    first, second = (drain(fit_steps(bench, policy, calls_of(SD), states, OPTIONS)).policy for _ in range(2))
+    assert first.digest == second.digest
+
+
+def test_calls_of_other_guidance_do_not_read_each_others(bench: Bench) -> None:
+    """A pipeline notes its guidance on itself: a call that goes on must see its own."""
+    calls = calls_of(SD, 3)
+
+    def strong(run: Any) -> Any:
+        arguments = {**SD.call(7, 2, 1), "guidance_scale": 9.0}
+        return run(**arguments, generator=torch.Generator().manual_seed(7), return_dict=False)
+
+    mixed = [strong, *calls]
+    states = recorded(bench, mixed)
+    policy = start(SD, bench.pipe, states, GRID)
+    together = drain(walk_steps(bench, policy, mixed, states)).errors
+    alone = drain(walk_steps(bench, policy, [strong], states.select([0, 1]))).errors
+    assert together[:2] == pytest.approx(alone, rel=1e-5)
+
+
+def test_entries_that_an_inpainting_writes_over_are_left_out() -> None:
+    row = ROWS["SDXL inpaint"]
+    with Bench(row.make()) as bench:
+        states = recorded(bench, calls_of(row))
+        assert 0.2 < states.free.mean() < 0.8, "the mask covers half of the picture"
+        assert not states.states[:, states.free == 0].any()
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_fit_that_is_stopped_leaves_the_pipeline_as_it_was(stop: int) -> None:
+    pipe = SD.make()
+    plain, scheduler = SD.render(pipe), pipe.scheduler
+    with Bench(pipe) as bench:
+        states = recorded(bench, calls_of(SD))
+        steps = fit_steps(bench, start(SD, pipe, states, GRID), calls_of(SD), states, OPTIONS)
+        for _ in range(stop):
+            next(steps)
+        steps.close()
+        assert bench.applied.step is None and bench.applied.stored_bytes == 0
+    assert pipe.scheduler is scheduler
+    assert torch.equal(SD.render(pipe), plain)
+
+
+def test_an_error_in_one_call_ends_the_fit(bench: Bench, states: Any) -> None:
+    def broken(run: Any) -> Any:
+        raise RuntimeError("no such prompt")
+
+    policy = start(SD, bench.pipe, states, GRID)
+    with pytest.raises(RuntimeError, match="no such prompt"):
+        drain(fit_steps(bench, policy, [*calls_of(SD)[:-1], broken], states, OPTIONS))
+    assert drain(fit_steps(bench, policy, calls_of(SD), states, OPTIONS)).errors, "and nothing is left of it"
+
+
+def test_a_call_that_ends_early_is_refused(bench: Bench, states: Any) -> None:
+    with pytest.raises(MeasureError, match="`calls` must walk every step"):
+        next(lockstep(bench, start(SD, bench.pipe, states, GRID), [lambda run: None]))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([0, 2, 2, 7], "`steps` must increase but 2 follows 2"),
+        ([0, 5, 2], "`steps` must increase but 2 follows 5"),
+        ([1, 2], "`steps` must begin at 0"),
+        ([], "`steps` must begin at 0"),
+        ([0, 8], r"`steps` must lie in \[0, 8\)"),
+    ],
+)
+def test_grids_that_do_not_increase_from_0_are_refused(bench: Bench, states: Any, steps: list[int], message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        start(SD, bench.pipe, states, steps)
+
+
+def test_what_cannot_be_fitted_is_refused(bench: Bench, states: Any) -> None:
+    policy, calls = start(SD, bench.pipe, states, GRID), calls_of(SD)
+    with pytest.raises(MeasureError, match="`cases` must be more than the 4 weights of a step but got 2"):
+        next(fit_steps(bench, policy, calls[:1], states.select([0, 1]), OPTIONS))
+    with pytest.raises(MeasureError, match="`calls` must be those recorded, 10 cases, but have 8"):
+        next(fit_steps(bench, policy, calls[:-1], states, OPTIONS))
+    with pytest.raises(PolicyError, match="must walk a LinearMultistepScheduler on the reference's grid"):
+        next(fit_steps(bench, full_policy(bench.pipe, 4), calls, states, OPTIONS))
+    other = recorded(bench, calls, 6)
+    with pytest.raises(PolicyError, match="must walk a part of the recorded reference, 6 steps"):
+        next(fit_steps(bench, policy, calls, other, OPTIONS))
+
+
+def test_noise_and_nan_are_refused(bench: Bench) -> None:
+    def with_noise(run: Any) -> Any:
+        return run(**SD.call(0, 2, 1), eta=0.5, generator=torch.Generator().manual_seed(0))
+
+    def with_nan(run: Any) -> Any:
+        return run(**{**SD.call(0, 2, 1), "latents": torch.full((2, 4, 8, 8), float("nan"))})
+
+    with pytest.raises(MismatchError, match="`eta` must be 0 where weights are fitted but got 0.5"):
+        recorded(bench, [with_noise])
+    with pytest.raises(MeasureError, match="`cases` must have finite states but case 0 of call 1"):
+        recorded(bench, [calls_of(SD)[0], with_nan])
+
+
+def test_calls_of_different_walks_are_refused() -> None:
+    row = ROWS["SD img2img"]
+
+    def weak(run: Any) -> Any:
+        return run(**{**row.call(0, 2, 1), "strength": 0.4}, generator=torch.Generator().manual_seed(0))
+
+    with Bench(row.make()) as bench, pytest.raises(MismatchError, match="`cases` must all walk the same times"):
+        recorded(bench, [calls_of(row)[0], weak])
+
+
+def test_cases_are_recorded_once_and_the_policy_states_what_it_was_fitted_on(tmp_path: Any, monkeypatch: Any) -> None:
+    pipe = tiny_sd()
+    cases = [Case({"prompt": "a fox"}, seed=seed) for seed in range(9)]
+    call = {"guidance_scale": 5.0, "height": 32, "width": 32}
+
+    def opened(bench: Bench) -> CaseFit:
+        return CaseFit(bench, cases, steps=8, call=call, folder=tmp_path, batch=4, options=OPTIONS)
+
+    with Bench(pipe) as bench:
+        fit = opened(bench)
+        result = fit.fit(fit.policy(GRID))
+        part = fit.fit(fit.policy(GRID), cases=8)
+        monkeypatch.setattr("frdiff_tune.search.fitting.case_fit.record_states", None)  # a second recording would call it
+        again = opened(bench)
+        assert again.fit(again.policy(GRID)).policy == result.policy
+    record = result.policy.fit
+    assert record is not None and part.policy.fit is not None
+    assert (record.count, record.seeds, record.guidance_scale) == (9, tuple(range(9)), 5.0)
+    assert (record.num_inference_steps, record.memory, len(record.residuals)) == (8, 3, 4)
+    assert record.latent_error == result.latent_error
+    assert part.policy.fit.count == 8, "whole calls of the first cases"
+    path = tmp_path / "policy.json"
+    result.policy.save(path)
+    assert Policy.load(path) == result.policy
+
+
+def test_a_fitted_policy_is_refused_by_another_model_and_step_count(bench: Bench, states: Any) -> None:
+    policy = start(SD, bench.pipe, states, GRID)
+    bench.use(policy)
+    with pytest.raises(FrdiffError, match="`num_inference_steps` must be the policy's 4 but the call asks for 5"):
+        bench.pipe(**SD.call(0, 1, 1), num_inference_steps=5)
+    with pytest.raises(PolicyError, match="can be set to 5 steps"):
+        policy.resample(5)
+    bench.use(None)
