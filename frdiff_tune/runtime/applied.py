@@ -188,6 +188,11 @@ class Applied:
         """Returns a place where one of several calls waits while others run; none may run yet."""
         return Parking(self._pipe, self._run)
 
+    def skip_network(self, skips: bool) -> None:
+        """Lets network calls give zeros or their own results again, for a caller that sets the states itself."""
+        for entry in self._entries:
+            entry.score.skips = skips
+
     def _take_off(self) -> None:
         """Gives the pipeline its own methods and scheduler back."""
         self._suspended = True

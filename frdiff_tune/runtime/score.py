@@ -45,6 +45,7 @@ class ScorePatch:
         forward: The denoiser's own forward, compiled or not.
         volatile: Whether a later call may overwrite what this one gives: what is kept of it is copied then.
         graphs: Its CUDA graphs; None where it is launched without.
+        skips: Whether the network is not called and zeros stand in for its output, for callers that know where the step leads.
         lock: Held during a network call: what sites do is for one call, other threads' calls wait.
     """
 
@@ -57,9 +58,11 @@ class ScorePatch:
     volatile: bool = False
     graphs: Graphs | None = None
     lock: RLock = field(default_factory=RLock)
+    skips: bool = False
     _forms: dict[bool, type | None] = field(default_factory=dict)
     _rest: tuple[Any, ...] = ()
     _dtype: Any = None
+    _shape: tuple[int, ...] | None = None
     _device: Any = None
     _pair: GuidancePair = field(init=False)
 
@@ -107,6 +110,8 @@ class ScorePatch:
         self._check_shape(x)
         step = run.step
         run.batches[run.key], self._device = x.shape[0], x.device
+        if self.skips:
+            return self._zeros(x)
         if not step.calls and not run.forced:
             return self._jump(x)
         score = self._pair.score(x, args, kwargs)
@@ -116,6 +121,11 @@ class ScorePatch:
             score = self._mix(score, self._jump(x), step.lam)
         run.forced = False
         return score
+
+    def _zeros(self, x: "Tensor") -> "Tensor":
+        """Returns zeros in the form of the network's last output, for as many samples as ``x`` has."""
+        assert self._shape is not None, "the network was never called"
+        return x.new_zeros((x.shape[0], *self._shape[1:]), dtype=self._dtype)
 
     def _check_shape(self, x: "Tensor") -> None:
         """Makes the call run in full where what it would reuse has another shape, is of another denoiser, or is not there."""
@@ -184,7 +194,7 @@ class ScorePatch:
             self._forms[as_class], first = type(output), next(iter(output))
             self._rest = tuple((key, value) for key, value in output.items() if key != first)
         score = self.denoiser.family.score(output)
-        self._dtype = score.dtype
+        self._dtype, self._shape = score.dtype, tuple(score.shape)
         return score.clone() if self.volatile else score
 
     def _wrapped(self, given: Any, as_class: bool) -> Any:  # noqa: ANN401

@@ -3,6 +3,7 @@
 from frdiff_tune.search.fitting.case_fit import CaseFit
 from frdiff_tune.search.fitting.fit import FitResult, drain, fit_steps, walk_steps
 from frdiff_tune.search.fitting.lockstep import Call, lockstep
+from frdiff_tune.search.fitting.prefix_cache import PrefixCache
 from frdiff_tune.search.fitting.reference_states import ReferenceStates, record_states, states_bytes
 from frdiff_tune.search.fitting.step_solver import FitOptions, StepWeights, solve_step
 
@@ -11,6 +12,7 @@ __all__ = [
     "CaseFit",
     "FitOptions",
     "FitResult",
+    "PrefixCache",
     "ReferenceStates",
     "StepWeights",
     "drain",

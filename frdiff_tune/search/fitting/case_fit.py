@@ -18,6 +18,7 @@ from frdiff_tune.runtime.schedulers import ReferenceWalk, TimeGrid, multistep_po
 from frdiff_tune.runtime.variable import Level
 from frdiff_tune.search.fitting.fit import FitResult, drain, fit_steps, walk_steps
 from frdiff_tune.search.fitting.lockstep import Call
+from frdiff_tune.search.fitting.prefix_cache import PrefixCache
 from frdiff_tune.search.fitting.reference_states import ENTRIES, ReferenceStates, record_states
 from frdiff_tune.search.fitting.step_solver import FitOptions, StepWeights
 
@@ -61,6 +62,7 @@ class CaseFit:
         self._model = describe_model(bench.pipe)
         self._walk = Walk(bench.pipe, self.cases, self.call)
         self.states = self._stored_states()
+        self._caches: dict[tuple[int, FitOptions, Any], PrefixCache] = {}
 
     @property
     def calls(self) -> list[Call]:
@@ -97,7 +99,9 @@ class CaseFit:
             cases: How many of the cases, whole calls; None: all.
         """
         calls, states = self._first(cases)
-        return fit_steps(self.bench, policy, calls, states, self.options)
+        key = len(states), self.options, policy.sampling.scheduler.config.get("variable")
+        cache = self._caches.setdefault(key, PrefixCache())
+        return fit_steps(self.bench, policy, calls, states, self.options, cache)
 
     def fit(self, policy: Policy, cases: int | None = None) -> FitResult:
         """Returns a policy with fitted weights, which states what it was fitted on."""

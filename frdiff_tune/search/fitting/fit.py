@@ -11,6 +11,7 @@ from frdiff_tune.policy import Policy, multistep
 from frdiff_tune.policy.multistep import Tables
 from frdiff_tune.runtime.schedulers import first_order
 from frdiff_tune.search.fitting.lockstep import Call, lockstep
+from frdiff_tune.search.fitting.prefix_cache import KnownStep, PrefixCache
 from frdiff_tune.search.fitting.reference_states import ReferenceStates
 from frdiff_tune.search.fitting.step_solver import FitOptions, StepWeights, solve_step
 
@@ -52,6 +53,7 @@ def fit_steps(
     calls: Sequence[Call],
     states: ReferenceStates,
     options: FitOptions | None = None,
+    cache: PrefixCache | None = None,
 ) -> Generator[StepWeights, None, FitResult]:
     """Yields the weights of each step as they are solved; returns the fitted policy.
 
@@ -61,6 +63,8 @@ def fit_steps(
         calls: The calls whose states were recorded, in the same order.
         states: The reference's states of these calls.
         options: How to fit.
+        cache: Steps of earlier fits of these calls by these options, which are not walked again; for policies that reuse no
+            layers.
 
     Raises:
         PolicyError: If the policy does not walk a part of the reference's walk.
@@ -82,7 +86,8 @@ def fit_steps(
         taken = [states.take(prediction) for prediction in predictions]
         return solve_step(states.take(state), taken, targets(i).to(state.device), first, scales, options)
 
-    return (yield from _walk(bench, policy, calls, states, solve, options.memory))
+    cache = None if policy.masks else cache
+    return (yield from _walk(bench, policy, calls, states, solve, options.memory, cache))
 
 
 def walk_steps(
@@ -122,6 +127,7 @@ def _walk(
     states: ReferenceStates,
     solve: "Solve",
     memory: int,
+    cache: PrefixCache | None = None,
 ) -> Generator[StepWeights, None, FitResult]:
     """Walks all calls together by the weights that ``solve`` gives at each step."""
     import torch
@@ -130,24 +136,33 @@ def _walk(
     history: list[Tensor] = []
     weights: list[StepWeights] = []
     following: list[Tensor] = []
-    steps = lockstep(bench, policy, calls)
+    grid = policy.sampling.grid
+    assert grid is not None, "checked before"
+    known = cache.steps(grid.steps) if cache is not None else []
+    steps = lockstep(bench, policy, calls, len(known))
     try:
         moment = next(steps)
         begin = moment[0]
         while True:
             i, outputs, samples = moment
+            t = i - begin
             state = torch.cat([sample.float() for sample in samples])
             if len(state) != len(states):
                 raise MeasureError(
                     f"`calls` must be those recorded, {len(states)} cases, but have {len(state)}. Record them again."
                 )
-            output = torch.cat([each.float() for each in outputs])
-            history = [tables.s[i] * output + tables.r[i] * state, *history][:memory]
-            _check_finite(history[0], i)
-            row = solve(i, history, state)
+            if t < len(known):
+                row, state, history = known[t].row, known[t].state, known[t].history
+            else:
+                output = torch.cat([each.float() for each in outputs])
+                history = [tables.s[i] * output + tables.r[i] * state, *history][:memory]
+                _check_finite(history[0], i)
+                row = solve(i, history, state)
+                state = row.c * state + sum(weight * z for weight, z in zip(row.b, history, strict=False))
+                if cache is not None:
+                    cache.put(grid.steps, t, KnownStep(row, state, history))
             weights.append(row)
             yield row
-            state = row.c * state + sum(weight * z for weight, z in zip(row.b, history, strict=False))
             sizes = [len(sample) for sample in samples]
             following = [part.to(sample.dtype) for part, sample in zip(torch.split(state, sizes), samples, strict=True)]
             try:
@@ -162,7 +177,7 @@ def _walk(
         policy=_with_rows(policy, begin, weights),
         residuals=tuple(row.residual for row in weights),
         errors=tuple(_distances(states.take(last), goal).tolist()),
-        network_calls=policy.nfe * len(states),
+        network_calls=(policy.nfe - len(known)) * len(states),
     )
 
 

@@ -26,7 +26,7 @@ Moment = tuple[int, "list[Tensor]", "list[Tensor]"]
 """A step: its index in the scheduler's list, the network's outputs and the states of all calls."""
 
 
-def lockstep(bench: Bench, policy: Policy, calls: Sequence[Call]) -> "Generator[Moment, list[Tensor], None]":
+def lockstep(bench: Bench, policy: Policy, calls: Sequence[Call], skipped: int = 0) -> "Generator[Moment, list[Tensor], None]":
     """Yields every step of calls that walk a policy's linear multistep scheduler together; takes their next states.
 
     Afterwards, also after an error or where the consumer stops early, no run is under way; the policy stays on the bench.
@@ -35,6 +35,7 @@ def lockstep(bench: Bench, policy: Policy, calls: Sequence[Call]) -> "Generator[
         bench: Holds the pipeline.
         policy: Walks a ``LinearMultistepScheduler``.
         calls: At least one; all walk the same steps.
+        skipped: First steps at which the network is not called: their outputs are zeros, and the consumer knows the states.
 
     Raises:
         MismatchError: If the policy does not fit the pipeline or a call.
@@ -49,8 +50,10 @@ def lockstep(bench: Bench, policy: Policy, calls: Sequence[Call]) -> "Generator[
         patch = Patch(pipe.scheduler, "advance", lambda advance: _exchange)
         workers = [_Worker(applied, call) for call in calls]
         try:
+            applied.skip_network(skipped > 0)
             moments = [worker.resume(None) for worker in workers]
             for t in range(policy.T):
+                applied.skip_network(t + 1 < skipped)
                 i = moments[0][0]
                 states = yield i, [output for _, output, _ in moments], [state for _, _, state in moments]
                 if t + 1 < policy.T:
@@ -58,6 +61,7 @@ def lockstep(bench: Bench, policy: Policy, calls: Sequence[Call]) -> "Generator[
         finally:
             for worker in workers:
                 worker.break_off()
+            applied.skip_network(False)
             patch.remove()
             if hasattr(pipe, "maybe_free_model_hooks"):
                 pipe.maybe_free_model_hooks()  # an offloaded pipeline does so at the end of a call

@@ -10,7 +10,7 @@ from frdiff_tune.measure import Case
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import default_groups, full_policy
-from frdiff_tune.search.fitting import CaseFit, FitOptions, drain, fit_steps, lockstep, walk_steps
+from frdiff_tune.search.fitting import CaseFit, FitOptions, PrefixCache, drain, fit_steps, lockstep, walk_steps
 from tests.pipelines import ROWS
 from tests.search.fitting.tiny_fit import REFERENCE_STEPS, calls_of, recorded, start
 from tests.tiny import tiny_sd
@@ -63,6 +63,24 @@ def test_the_same_fit_gives_the_same_tables(bench: Bench, states: Any) -> None:
     policy = start(SD, bench.pipe, states, GRID)
     first, second = (drain(fit_steps(bench, policy, calls_of(SD), states, OPTIONS)).policy for _ in range(2))
     assert first.digest == second.digest
+
+
+def test_steps_that_an_earlier_fit_has_solved_are_not_walked_again(bench: Bench, states: Any) -> None:
+    cache, calls = PrefixCache(), calls_of(SD)
+    for grid in (GRID, [0, 2, 4, 7]):
+        policy = start(SD, bench.pipe, states, grid)
+        plain = drain(fit_steps(bench, policy, calls, states, OPTIONS))
+        cached = drain(fit_steps(bench, policy, calls, states, OPTIONS, cache))
+        assert cached.policy == plain.policy
+        assert (cached.errors, cached.residuals) == (plain.errors, plain.residuals)
+    assert plain.network_calls == 4 * len(states)
+    assert cached.network_calls == 3 * len(states), "the first step, from 0 to 2, is known"
+
+
+def test_cached_steps_take_no_more_than_their_share(bench: Bench, states: Any) -> None:
+    cache, calls = PrefixCache(max_bytes=1), calls_of(SD)
+    drain(fit_steps(bench, start(SD, bench.pipe, states, GRID), calls, states, OPTIONS, cache))
+    assert len(cache.steps(GRID)) == 0, "one step is kept at least, but not the first"
 
 
 def test_calls_of_other_guidance_do_not_read_each_others(bench: Bench) -> None:

@@ -1,0 +1,82 @@
+"""Local search over the steps of a fitted policy, by the error of its last latent: nothing is decoded, no metric is run."""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from math import log
+from random import Random
+
+from frdiff_tune.errors import SpaceError
+from frdiff_tune.search.fitting.case_fit import CaseFit
+from frdiff_tune.search.fitting.fit import FitResult, drain
+from frdiff_tune.search.fitting.grids import Grid
+
+SHIFTS = (-3, -2, -1, 1, 2, 3)
+"""How far a step moves."""
+MOVED = (1, 1, 2)
+"""How many steps move at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A grid that was fitted.
+
+    Arguments:
+        grid: Its steps.
+        result: The fit.
+        is_best: Whether no grid of its size was nearer before.
+    """
+
+    grid: Grid
+    result: FitResult
+    is_best: bool
+
+    @property
+    def error(self) -> float:
+        """Logarithm of the last latent's relative error, mean over cases."""
+        return log(self.result.latent_error)
+
+
+def search_grid(
+    fit: CaseFit, starts: Iterable[Grid], tries: int, cases: int | None = None, seed: int = 0
+) -> Generator[Tried, None, Grid]:
+    """Yields every grid that is fitted, starts first, then neighbours of the best one; returns the best.
+
+    Arguments:
+        fit: What fits.
+        starts: Grids with as many steps.
+        tries: Grids that are fitted at most, the starts included.
+        cases: How many of the cases each is fitted on; None: all.
+        seed: Decides the neighbours.
+
+    Raises:
+        SpaceError: If there is no start.
+    """
+    best: Tried | None = None
+    queue, known, dice = list(dict.fromkeys(starts)), set[Grid](), Random(seed)
+    if not queue:
+        raise SpaceError("`starts` must hold at least one grid but got none. Take those of `starting_grids`.")
+    T = fit.states.walk.T
+    while len(known) < tries:
+        grid = queue.pop(0) if queue else _neighbour(best.grid if best else (), T, known, dice)
+        if grid is None:
+            break
+        known.add(grid)
+        result = drain(fit.steps_of(fit.policy(grid), cases))
+        tried = Tried(grid, result, best is None or result.latent_error < best.result.latent_error)
+        best = tried if tried.is_best else best
+        yield tried
+    assert best is not None, "a start was fitted"
+    return best.grid
+
+
+def _neighbour(grid: Grid, T: int, known: set[Grid], dice: Random) -> Grid | None:
+    """Returns a grid that was not tried and differs in one or two steps; None if a thousand draws gave none."""
+    for _ in range(1000):
+        steps = list(grid)
+        for _ in range(dice.choice(MOVED)):
+            if len(steps) > 1:
+                steps[dice.randrange(1, len(steps))] += dice.choice(SHIFTS)
+        moved = tuple(sorted(set(steps)))
+        if len(moved) == len(grid) and moved[0] == 0 and moved[-1] < T and moved not in known:
+            return moved
+    return None
