@@ -19,6 +19,8 @@ from frdiff_tune.search.study import Study
 
 MOST = 16
 """Network calls of the largest set."""
+CASES = 16
+"""Search cases whose full runs a set follows that is searched with the network."""
 EARLY = (0.5, 1.0, 1.5)
 """How much errors of noisy steps count in recorded runs; see ``search.dynamic``."""
 SHELF = "keyframes"
@@ -108,7 +110,7 @@ class OptimalSteps(Method):
 
 def walked_sets(study: Study, pipe: Any) -> dict[int, Keyframes]:  # noqa: ANN401
     """Returns the sets of every size that the network's answers give; they are searched once and kept."""
-    cases = tuning_cases(study, pipe)[:FOLLOWED]
+    cases = tuning_cases(study, pipe)[:CASES]
     call = study.file.call
 
     def search() -> dict[int, Keyframes]:
