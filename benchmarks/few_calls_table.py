@@ -93,6 +93,7 @@ def figure(result: Mapping[str, Any], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullLocator
 
     canvas, panels = plt.subplots(1, 2, figsize=(11.0, 4.8), sharex=True, layout="constrained")
     lines, counts = bests(result["rows"]), sorted({row["calls"] for row in result["rows"]})
@@ -106,8 +107,8 @@ def figure(result: Mapping[str, Any], path: Path) -> None:
             axes.errorbar(x, [p["value"] for p in points], yerr=spread, label=family, **style)
         axes.set(xscale="log", yscale="log", xlabel="network calls of a picture", ylabel=f"{title} LPIPS (lower is closer)")
         axes.set_xticks(counts, [str(n) for n in counts])
-        axes.minorticks_off()
-        axes.grid(alpha=0.25, lw=0.5)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.grid(alpha=0.25, lw=0.5, which="both")
         axes.set_title(f"{title}, 95 % intervals over pictures", fontsize=10)
     panels[0].legend(fontsize=8, frameon=True)
     canvas.suptitle(

@@ -2,18 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import exp
-from typing import Any
+from math import ceil, exp
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.bench import QUALITY_BATCH
 from benchmarks.keyframe_sets import even
 from benchmarks.methods._base import Keyframes, Method, Setting, key_of, tuning_cases
 from benchmarks.methods.lockstep import Lockstep, log_error
-from frdiff_tune.measure.references import stored
+from frdiff_tune.measure import blocks
+from frdiff_tune.measure.bench import Bench
+from frdiff_tune.measure.drawn import joined
+from frdiff_tune.measure.references import references, stored
 from frdiff_tune.runtime import keyframe_policy
 from frdiff_tune.search.setting import cache_folder
 from frdiff_tune.search.study import Study
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CLIMBING = 1 / 11
 """Share of the tries that climb: 20 after 200 in the authors' settings."""
@@ -53,11 +60,29 @@ class Annealing(Method):
 
         def search() -> Keyframes:
             run = Lockstep(pipe, cases, call.arguments, call.num_inference_steps)
-            wanted = run.reference()[-1]
+            wanted = reference_latents(study, pipe, self.cases)
             return anneal(lambda keyframes: log_error(run.final(keyframes), wanted), run.T, calls, self.tries)
 
         options = {"annealing": calls, "tries": self.tries, "temperatures": [HOT, COLD], "near": NEAR}
         return stored(cache_folder(), key_of(study, pipe, cases, **options), search, SHELF)
+
+
+def reference_latents(study: Study, pipe: Any, count: int) -> "Tensor":  # noqa: ANN401
+    """Returns what full runs of the first search cases end with, from the disk if their pictures were drawn before.
+
+    Arguments:
+        study: The study.
+        pipe: Its pipeline.
+        count: Cases.
+    """
+    import torch
+
+    call, parts = study.file.call, blocks(tuning_cases(study, pipe), QUALITY_BATCH)
+    parts = parts[: ceil(count / QUALITY_BATCH)]
+    with Bench(pipe) as bench:
+        drawn = joined(list(references(bench, parts, call.num_inference_steps, call.arguments, cache_folder())))
+    assert drawn.latents is not None, "DDIM's steps give latents"
+    return torch.from_numpy(drawn.latents[:count])
 
 
 def anneal(error: Callable[[Keyframes], float], T: int, calls: int, tries: int, seed: int = 0) -> Keyframes:
