@@ -20,7 +20,7 @@ from frdiff_tune.measure import (
     warm_up,
 )
 from frdiff_tune.measure.bench import Bench, Contender
-from frdiff_tune.measure.drawn import joined
+from frdiff_tune.measure.drawn import Painter, joined
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.timing import arguments_of
 from frdiff_tune.policy import Policy
@@ -100,11 +100,21 @@ class CaseBench:
 
     def distances(self, policy: Policy, parts: int | None = None) -> tuple[float, ...]:
         """Returns a policy's LPIPS per picture, of the first ``parts`` blocks or of all."""
-        candidate, found = Contender(self.bench, policy, 0), []
+        return self.distances_by(Contender(self.bench, policy, 0), policy.digest, parts)
+
+    def distances_by(self, painter: Painter, digest: str, parts: int | None = None) -> tuple[float, ...]:
+        """Returns the LPIPS per picture of whatever draws on the bench.
+
+        Arguments:
+            painter: What draws.
+            digest: Of all that changes its pictures.
+            parts: How many blocks it draws; None: all.
+        """
+        found = list[float]()
         for b, block in enumerate(self.parts[:parts]):
-            key = f"lpips {policy.digest} {b}"
+            key = f"lpips {digest} {b}"
             if key not in self.kept:
-                self._keep(key, list(self.lpips(draw(candidate, block, self.call), self.pictures[b])))
+                self._keep(key, list(self.lpips(draw(painter, block, self.call), self.pictures[b])))
             found += self.kept[key]
         return tuple(found)
 
