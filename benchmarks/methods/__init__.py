@@ -3,6 +3,7 @@
 from benchmarks.methods._base import Keyframes, Method, Setting, tables, tuning_cases
 from benchmarks.methods.annealing import Annealing
 from benchmarks.methods.fewer_steps import FewerSteps
+from benchmarks.methods.fitted_steps import FittedSteps
 from benchmarks.methods.fitted_weights import FittedWeights
 from benchmarks.methods.sampler import Sampler, SamplerPainter
 from benchmarks.methods.spectrum import Spectrum
@@ -18,6 +19,8 @@ METHODS: dict[str, Method] = {
         FittedWeights("fitted weights, schema 1", "fitted weights, schema 1"),
         Annealing("BudCache's annealing", "BudCache's annealing"),
         Spectrum("Spectrum", "Spectrum"),
+        FittedSteps("fitted steps, uniform grid", "fitted steps"),
+        FittedSteps("fitted steps, searched grid", "fitted steps", tries=60),
         FewerSteps("Euler", "fewer steps", "EulerDiscreteScheduler"),
         FewerSteps("UniPC", "fewer steps", "UniPCMultistepScheduler"),
         FewerSteps("DEIS", "fewer steps", "DEISMultistepScheduler"),
@@ -30,6 +33,7 @@ __all__ = [
     "AlignYourSteps",
     "Annealing",
     "FewerSteps",
+    "FittedSteps",
     "FittedWeights",
     "Keyframes",
     "Method",
