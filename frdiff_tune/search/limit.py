@@ -58,4 +58,6 @@ class Limit:
         return figure.high if self.upper else figure.low
 
     def __str__(self) -> str:
-        return f"{self.name} {'<=' if self.upper else '>='} {self.bound:g}"
+        short = f"{self.bound:g}"
+        number = short if float(short) == self.bound else repr(self.bound).removesuffix(".0")
+        return f"{self.name} {'<=' if self.upper else '>='} {number}"

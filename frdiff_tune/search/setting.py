@@ -1,7 +1,7 @@
 """What a study is measured with: the pipeline, its cases, and the evaluator that measures."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from frdiff_tune.measure import (
     trajectory,
     weights_fingerprint,
 )
-from frdiff_tune.policy import Latency, Machine, Policy
+from frdiff_tune.policy import Floor, Latency, Machine, Policy
 from frdiff_tune.runtime import Capture, Recording, Trajectory, load_pipeline
 from frdiff_tune.search.autofr import Learnt, learnt_gates
 from frdiff_tune.search.cost_figure import COSTS
@@ -61,6 +61,10 @@ class Measures(Protocol):
 
     def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
         """Yields a measurement per block of cases, from block ``first`` on, of a policy that is launched in a way."""
+        ...
+
+    def floor(self, count: int) -> Generator[tuple[int, int], None, Floor | None]:
+        """Measures the reference against four times its steps on so many cases; None where that cannot be measured."""
         ...
 
     def __enter__(self) -> Any:  # noqa: ANN401
