@@ -70,6 +70,7 @@ def export_json(export: Export, path: Path) -> dict[str, Any]:
         "digest": policy.digest,
         "nfe": policy.nfe,
         "broken_limits": list(export.broken),
+        "remarks": list(export.remarks),
         "finalists": [
             {
                 "trial": each.point.trial.number,

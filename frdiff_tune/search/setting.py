@@ -272,6 +272,7 @@ def place_of(
     cases: tuple[Case, ...],
     capture: Capture = "eager",
     further: Sequence[str] = (),
+    more: Mapping[str, Any] | None = None,
 ) -> Place:
     """Returns where the study's measurements of a way of launching belong in the ledger.
 
@@ -281,10 +282,11 @@ def place_of(
         cases: What is drawn.
         capture: How the network is launched.
         further: Metrics beside those of every trial.
+        more: What else they depend on, as JSON values.
     """
     own = pipe.scheduler
     scheduler = [type(own).__name__, sorted((key, repr(value)) for key, value in own.config.items() if key[0] != "_")]
-    setting = {"cases": cases_digest(shuffled(cases)), "scheduler": scheduler, **measuring(study)}
+    setting = {"cases": cases_digest(shuffled(cases)), "scheduler": scheduler, **measuring(study), **(more or {})}
     if (metrics := (*searched_metrics(study), *further)) != ("lpips",):
         setting["metrics"] = metrics
     if counted := searched_counters(study):
