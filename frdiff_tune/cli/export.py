@@ -30,7 +30,7 @@ def export(
     """Choose a policy, measure it again on prompts and seeds that the search never saw, and write it.
 
     Without a limit it is the fastest whose pictures differ from the reference's no more than those differ from a run with \
-four times the steps; where there is none, and with [bold]--pick knee[/bold], it is the best compromise. A limit is kept when \
+four times the steps; where there is none, and with --pick knee, it is the best compromise. A limit is kept when \
 the upper end of the 95 % interval keeps it. If it does not, the next finalist is measured; if none keeps it, no file is \
 written (exit code 5). What was measured is kept: a second export does not measure it again.
 
@@ -82,12 +82,11 @@ def _draw(study: Study, done: Export, pipe: Any, cases: Any, path: Path) -> None
 def _tell(done: Export, everything: Any, files: list[Path], call: str) -> None:  # noqa: ANN401
     from frdiff_tune.cli.console import results
     from frdiff_tune.report.exported import finalists_table, headline
-    from frdiff_tune.report.points import points_of
-    from frdiff_tune.report.summary import apply_lines, found
+    from frdiff_tune.report.summary import apply_lines, study_sentences
     from frdiff_tune.report.words import describe
 
     console = results()
-    for sentence in found(points_of(everything), everything.reference.median_ms, everything.failures, everything.stopped):
+    for sentence in study_sentences(everything):
         console.print(f"{sentence}\n", markup=False)
     if done.finalists:
         console.print("Measured again with fresh seeds:", style="bold")

@@ -1,8 +1,6 @@
 """Finalists: chosen again on fresh seeds, so that luck on the search's cases does not decide."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +14,7 @@ from frdiff_tune.runtime import Capture
 from frdiff_tune.search import Export, Front, Pick, Point, Study, front, pick, setting
 from frdiff_tune.search.choice import within_floor
 from frdiff_tune.search.finalists import FRESH_SEED, Ranking, again
+from tests.databases import copied
 from tests.report.toy import MEASURED
 from tests.search.recorded import COUNT, Recorded, floor_at, study_at
 from tests.search.test_tuning import outcomes
@@ -37,8 +36,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, pipe: Any) -> Path:
 @pytest.fixture
 def study(tmp_path: Path, tuned: Path) -> Study:
     """A copy of a study that was searched, with nothing measured again yet."""
-    with closing(sqlite3.connect(tuned)) as source, closing(sqlite3.connect(tmp_path / "study.db")) as copy:
-        source.backup(copy)
+    copied(tuned, tmp_path / "study.db")
     return study_at(tmp_path, "demo-dit", trials=25)
 
 
