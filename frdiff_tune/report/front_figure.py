@@ -69,7 +69,7 @@ def front_figure(
     _chosen(axes, points, floor, chosen, reference_ms)
     _frame(axes, points, floor, reference_ms, limits)
     if floor_lpips is not None and floor_lpips > floor:
-        axes.axhspan(floor, floor_lpips, color=BAND, lw=0, zorder=0.5, label=f"{WITHIN_FLOOR} (LPIPS {digits(floor_lpips)})")
+        axes.axhspan(floor, floor_lpips, color=BAND, lw=0, zorder=0.5, label=WITHIN_FLOOR)
     for line in axes.lines:
         line.set_in_layout(False)  # unclipped marks of an empty family would stand at the figure's corner
     figure.suptitle(title, x=0.02, ha="left", fontsize=11, fontweight="bold", wrap=True)

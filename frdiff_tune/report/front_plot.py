@@ -65,7 +65,7 @@ def _band(points: Sequence[Point], floor: float, floor_lpips: float, reference_m
     right = 1.04 * max([reference_ms, *(point.latency_ms for point in points)])
     corners = {"x": [0, right, right, 0], "y": [floor, floor, floor_lpips, floor_lpips]}
     look: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": BAND, "hoverinfo": "skip"}
-    return Scatter(name=f"{WITHIN_FLOOR} (LPIPS {digits(floor_lpips)})", **look, **corners)
+    return Scatter(name=WITHIN_FLOOR, **look, **corners)
 
 
 def _places(points: Sequence[Point], floor: float, reference_ms: float) -> dict[str, Any]:

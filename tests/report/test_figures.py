@@ -169,7 +169,7 @@ def test_what_is_within_the_floor_stands_in_a_band() -> None:
     (band,) = figure.axes[0].patches
     assert isinstance(band, Rectangle)
     assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((figure.axes[0].get_ylim()[0], 0.004))
-    named = "closer than the reference is to its own limit (LPIPS 0.004)"
+    named = "closer than the reference is to its own limit"
     assert named in [text.get_text() for text in figure.legends[0].get_texts()]
     assert not front_figure(POINTS, title="toy", reference_ms=1000.0).axes[0].patches
     below = front_figure(POINTS, title="toy", reference_ms=1000.0, floor_lpips=1e-6)
