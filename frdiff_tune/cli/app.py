@@ -19,7 +19,7 @@ compares its pictures with the unaccelerated ones, and exports a small JSON poli
 
 [cyan]frdiff-tune tune demo[/cyan]                     search; Ctrl-C any time, goes on later
 [cyan]frdiff-tune front demo[/cyan]                    what was found
-[cyan]frdiff-tune export demo -o policy.json[/cyan]    the best compromise, measured again
+[cyan]frdiff-tune export demo -o policy.json[/cyan]    the one to use, measured again
 [cyan]frdiff-tune generate policy.json "a fox on a blue background" --compare[/cyan]
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 def export(
     study: Annotated[str, typer.Argument(help="A study: a bare name (demo) or the path of a .toml file.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the policy goes.")] = Path("policy.json"),
-    max_lpips: Annotated[float | None, typer.Option(min=0, help="The fastest whose mean LPIPS is at most this.")] = None,
-    max_latency_ms: Annotated[float | None, typer.Option(min=0, help="The finest that takes at most this.")] = None,
-    pick: Annotated[str, typer.Option(help="knee (the best compromise) or trial:N.")] = "knee",
+    max_lpips: Annotated[float | None, typer.Option(min=0, help="The fastest whose mean LPIPS is surely at most this.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(min=0, help="The finest that surely takes at most this.")] = None,
+    pick: Annotated[
+        str, typer.Option(help="floor (the fastest that is as close as the reference is to its own limit), knee or trial:N.")
+    ] = "floor",
     force: Annotated[bool, typer.Option("--force", help="Write the file even if a limit is not kept, marked.")] = False,
     figure: Annotated[Path | None, typer.Option(help="Also draw all trials and the choice into this file.")] = None,
     side_by_side: Annotated[Path | None, typer.Option(help="Also draw reference and policy into this file.")] = None,
@@ -26,8 +29,10 @@ def export(
 ) -> None:
     """Choose a policy, measure it again on prompts and seeds that the search never saw, and write it.
 
-    Without a limit it is the knee of the front. A limit is kept when the upper end of the 95 % interval keeps it; \
-if it is not, no file is written (exit code 5).
+    Without a limit it is the fastest whose pictures differ from the reference's no more than those differ from a run with \
+four times the steps; where there is none, and with --pick knee, it is the best compromise. A limit is kept when \
+the upper end of the 95 % interval keeps it. If it does not, the next finalist is measured; if none keeps it, no file is \
+written (exit code 5). What was measured is kept: a second export does not measure it again.
 
     [dim]Example:[/dim]  frdiff-tune export demo --max-lpips 0.01 -o policy.json
     """
@@ -55,8 +60,7 @@ if it is not, no file is written (exit code 5).
 def _wanted(text: str, max_lpips: float | None, max_latency_ms: float | None) -> Pick:
     from frdiff_tune.search import Pick
 
-    asked = Pick.parse(text)
-    return Pick(max_lpips, max_latency_ms, asked.trial)
+    return replace(Pick.parse(text), max_lpips=max_lpips, max_latency_ms=max_latency_ms)
 
 
 def _measure(study: Study, wanted: Pick, path: Path, force: bool, pipe: Any) -> Export:  # noqa: ANN401
@@ -78,17 +82,18 @@ def _draw(study: Study, done: Export, pipe: Any, cases: Any, path: Path) -> None
 def _tell(done: Export, everything: Any, files: list[Path], call: str) -> None:  # noqa: ANN401
     from frdiff_tune.cli.console import results
     from frdiff_tune.report.exported import finalists_table, headline
-    from frdiff_tune.report.points import points_of
-    from frdiff_tune.report.summary import apply_lines, found
+    from frdiff_tune.report.summary import apply_lines, study_sentences
     from frdiff_tune.report.words import describe
 
     console = results()
-    for sentence in found(points_of(everything), everything.reference.median_ms, everything.failures, everything.stopped):
+    for sentence in study_sentences(everything):
         console.print(f"{sentence}\n", markup=False)
     if done.finalists:
         console.print("Measured again with fresh seeds:", style="bold")
         console.print(finalists_table(done, everything.objectives))
         console.print()
+    for remark in done.remarks:
+        console.print(f"{remark}\n", markup=False)
     console.print(f"Chosen: trial {done.point.trial.number}, {describe(done.policy)}.\n", markup=False)
     console.print(f"{headline(done.policy)}\n", style="bold", markup=False)
     for limit in done.broken:

@@ -24,7 +24,7 @@ def front(
     from frdiff_tune.policy import Policy
     from frdiff_tune.report.exported import draw_front
     from frdiff_tune.report.points import points_of
-    from frdiff_tune.report.summary import found, front_json, front_table
+    from frdiff_tune.report.summary import front_json, front_table, study_sentences
     from frdiff_tune.search import front as measured
     from frdiff_tune.search import load_study
 
@@ -33,12 +33,12 @@ def front(
     points, reference_ms = points_of(everything), everything.reference.median_ms
     drawn = draw_front(loaded, everything, figure, Policy.load(policy) if policy else None) if figure else None
     if as_json:
-        shown = front_json(points, reference_ms, everything.failures, everything.stopped)
+        shown = front_json(points, reference_ms, everything.failures, everything.stopped, everything.floor)
         print_json(shown | ({"figure": str(drawn)} if drawn else {}))
         return
     console = results()
     console.print(front_table(points, reference_ms, words=roomy(console)))
-    for sentence in found(points, reference_ms, everything.failures, everything.stopped):
+    for sentence in study_sentences(everything):
         console.print(f"\n{sentence}", markup=False)
     if drawn:
         console.print(f"\nFigure: {drawn}", markup=False, soft_wrap=True)

@@ -37,7 +37,7 @@ device. Everything measured is kept at once: stop with Ctrl-C whenever you like,
     from frdiff_tune.cli.app import INTERRUPTED
     from frdiff_tune.cli.console import errors, results, roomy, say
     from frdiff_tune.report.device_state import DeviceState
-    from frdiff_tune.report.summary import found, front_table, next_commands
+    from frdiff_tune.report.summary import front_table, next_commands, study_sentences
     from frdiff_tune.search import front, load_study, open_pipeline
 
     loaded = load_study(study).with_weights(weights)
@@ -57,7 +57,7 @@ device. Everything measured is kept at once: stop with Ctrl-C whenever you like,
     points, reference_ms = points_of(measured), measured.reference.median_ms
     console = results()
     console.print(front_table(points, reference_ms, count=12, words=roomy(console)))
-    for sentence in found(points, reference_ms, measured.failures, measured.stopped):
+    for sentence in study_sentences(measured):
         console.print(f"\n{sentence}", markup=False)
     console.print("\nNext:", style="bold")
     for command, purpose in next_commands(study):
@@ -75,7 +75,8 @@ def _watch(study: Study, trials: int | None, minutes: float | None) -> Watch:
         earlier = [point.trial for point in before.points], list(before.failures), list(before.stopped)
     except StudyError:
         earlier = [], [], []  # nothing measured yet; a storage that cannot be used is reported by the search itself
-    return Watch(trials or search.trials, minutes if minutes is not None else search.minutes, *earlier)
+    end = minutes if minutes is not None else search.minutes
+    return Watch(trials or search.trials, end, *earlier, objectives=search.objectives)
 
 
 def _expectation(study: Study, pipe: Any, trials: int | None, minutes: float | None) -> str:  # noqa: ANN401

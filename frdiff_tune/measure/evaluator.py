@@ -1,6 +1,6 @@
 """The evaluator: one policy in, measurements out, a block of cases each; or why there are none."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +13,7 @@ from frdiff_tune.measure.case import Case, blocks, shuffled
 from frdiff_tune.measure.counters import Counter, counters
 from frdiff_tune.measure.drawn import Drawn, check_black, draw
 from frdiff_tune.measure.failure import Failure, tried
+from frdiff_tune.measure.floors import Reference
 from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.latency import Pair, latency_of, paired_ratio, time_interleaved, warm_up
 from frdiff_tune.measure.measurement import Measurement
@@ -21,7 +22,7 @@ from frdiff_tune.measure.picture import checked_call, picture_size
 from frdiff_tune.measure.references import references
 from frdiff_tune.measure.timing import arguments_of
 from frdiff_tune.measure.walk import Walk
-from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.policy import Floor, Latency, Policy
 from frdiff_tune.runtime import Capture
 
 REFERENCE_PAIRS = 3  # the full reference is long; candidates are timed against the anchor
@@ -81,7 +82,7 @@ class Evaluator:
         self.device = pipe_device(pipe)
         self._counters = counters(counted, self.device, batch)
         self._metric_device = torch.device(device or self.device)
-        self._folder, self._timed_calls = Path(cache_dir), timed_calls
+        self._folder, self._timed_calls, self._quality_batch = Path(cache_dir), timed_calls, quality_batch
         self._bench = Bench(pipe)
         walk = Walk(pipe, self.cases, self.call)
         walk.check(steps)
@@ -143,6 +144,36 @@ class Evaluator:
                 yield found
                 if isinstance(found, Failure):
                     return
+        finally:
+            self._settle()
+
+    def floor(self, count: int) -> Generator[tuple[int, int], None, Floor | None]:
+        """Measures how far the reference is from the same run with four times its steps: mean LPIPS on the first cases.
+
+        Pictures of four times the steps are kept on the disk as the references are.
+
+        Arguments:
+            count: Cases, in the order in which they are taken.
+
+        Yields:
+            What is done and what there is to do, in pictures.
+
+        Returns:
+            The floor; None where the scheduler cannot walk four times the steps, or LPIPS is not measured.
+        """
+        for _ in self.prepare():
+            pass
+        rows = zip(self.blocks, self._pictures, strict=True)
+        pictures = {case.digest: drawn[i] for block, drawn in rows for i, case in enumerate(block)}
+        against = Reference(self._bench, self.cases[:count], pictures, self._reference.steps, self.call)
+        lpips = [metric for metric in self._metrics or () if metric.name == "lpips"]
+        run = against.discretisation(self._quality_batch, self._folder, lpips)
+        try:
+            while True:
+                yield next(run), len(against.cases)
+        except StopIteration as done:
+            floors: tuple[Floor, ...] = done.value
+            return next((floor for floor in floors if floor.statistic == "mean"), None)
         finally:
             self._settle()
 

@@ -6,7 +6,7 @@
 A candidate whose figure is not beyond a floor is at the floor: nothing better can be said of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,28 @@ from frdiff_tune.measure.references import references
 from frdiff_tune.measure.walk import Walk
 from frdiff_tune.policy import Floor, FloorKind
 from frdiff_tune.runtime import Capture
+from frdiff_tune.runtime.holder import own_scheduler
+from frdiff_tune.runtime.solver import walk, walker_of
 
 FINER = 4
 """Times the reference's steps."""
+
+
+def finer_steps(pipe: Any, steps: int) -> int | None:  # noqa: ANN401
+    """Returns four times as many steps; None where the pipeline's scheduler cannot walk them.
+
+    Arguments:
+        pipe: A diffusers pipeline; nothing of it is changed.
+        steps: The reference's step count.
+    """
+    scheduler = own_scheduler(pipe)
+    if FINER * steps > int(scheduler.config.get("num_train_timesteps", FINER * steps)):
+        return None
+    try:
+        walk(walker_of(scheduler), FINER * steps)
+    except ValueError:  # schedulers of distilled models know only the timesteps that they were distilled at
+        return None
+    return FINER * steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +51,14 @@ class Reference:
     Arguments:
         bench: The pipeline.
         cases: The cases, of any kinds.
-        drawn: The reference's pictures of these cases, in their order.
+        drawn: The reference's picture of each case, by the case's digest.
         steps: The reference's step count.
         call: Arguments that are the same for all cases.
     """
 
     bench: Bench
     cases: Sequence[Case]
-    drawn: Drawn
+    drawn: Mapping[str, Drawn]
     steps: int
     call: Mapping[str, Any]
 
@@ -50,24 +69,28 @@ class Reference:
         parts = blocks(self.cases, batch)
         return self._floors("numerics", parts, [draw(full, part, self.call) for part in parts], metrics)
 
-    def discretisation(self, quality_batch: int, folder: Path, metrics: Sequence[Paired]) -> tuple[Floor, ...]:
-        """Returns how far the reference is from four times its steps, or from all that its solver was trained with.
+    def discretisation(
+        self, quality_batch: int, folder: Path, metrics: Sequence[Paired]
+    ) -> Generator[int, None, tuple[Floor, ...]]:
+        """Measures how far the reference is from four times its steps; no floor where its scheduler cannot walk them.
 
-        None where the reference walks all of them.
+        Yields:
+            Pictures made so far.
         """
-        most = int(self.bench.pipe.scheduler.config.get("num_train_timesteps", FINER * self.steps))
-        steps = min(FINER * self.steps, most)
-        if steps <= self.steps:
+        steps = finer_steps(self.bench.pipe, self.steps)
+        if steps is None:
             return ()
         parts = blocks(self.cases, quality_batch)
-        finer = list(references(self.bench, parts, steps, self.call, folder))
+        finer: list[Drawn] = []
+        for drawn in references(self.bench, parts, steps, self.call, folder):
+            finer.append(drawn)
+            yield sum(map(len, finer))
         return self._floors("discretisation", parts, finer, metrics)
 
     def _floors(
         self, kind: FloorKind, parts: Sequence[Sequence[Case]], drawn: Sequence[Drawn], metrics: Sequence[Paired]
     ) -> tuple[Floor, ...]:
-        place = {case.digest: i for i, case in enumerate(self.cases)}
-        wanted = [joined([self.drawn[place[case.digest]] for case in part]) for part in parts]
+        wanted = [joined([self.drawn[case.digest] for case in part]) for part in parts]
         rows: list[Floor] = []
         for metric in metrics:
             values = [value for ours, theirs in zip(drawn, wanted, strict=True) for value in metric(ours, theirs)]

@@ -2,13 +2,13 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from frdiff_tune.measure.bench import Bench, Contender
 from frdiff_tune.measure.case import Case, blocks, cases_digest
-from frdiff_tune.measure.drawn import Drawn, check_black, draw, joined
+from frdiff_tune.measure.drawn import Drawn, check_black, draw
 from frdiff_tune.measure.evaluator import check_numbers
 from frdiff_tune.measure.figure import STATISTICS, Figure
 from frdiff_tune.measure.floors import Reference
@@ -16,11 +16,12 @@ from frdiff_tune.measure.hardware import pipe_device
 from frdiff_tune.measure.metrics import PAIRED, Paired, SetMetric, load_paired, load_sets
 from frdiff_tune.measure.picture import checked_call
 from frdiff_tune.measure.references import references
-from frdiff_tune.measure.timing import Timed, timing
+from frdiff_tune.measure.timing import timing
 from frdiff_tune.measure.unpaired import SEEDS, Unpaired, other_pictures, own_files, own_pictures
 from frdiff_tune.policy import Floor, Measured, Policy, Quality, SetQuality
 from frdiff_tune.runtime import Capture
 
+Value = TypeVar("Value")
 Progress = tuple[int, int]  # done, to do; in pictures and timed pairs
 
 
@@ -129,11 +130,11 @@ def verification(
                 third.take_others(pictures)
         floors: tuple[Floor, ...] = ()
         if floor_count:
-            some = cases[:floor_count]
-            against = Reference(bench, some, joined([kept[case.digest] for case in some]), steps, given)
+            against = Reference(bench, cases[:floor_count], kept, steps, given)
             floors = against.numerics(capture, batch, paired)
             yield total - floor_count, total
-            floors += against.discretisation(quality_batch, Path(cache_dir), paired)
+            finer = against.discretisation(quality_batch, Path(cache_dir), paired)
+            floors += yield from _counted(finer, total, total - floor_count)
             yield total, total
     return Measured(
         quality=taken.quality(),
@@ -146,11 +147,11 @@ def verification(
     )
 
 
-def _counted(run: Generator[int, None, Timed], total: int) -> Generator[Progress, None, Timed]:
-    """Yields what of ``total`` is done while a timing goes on."""
+def _counted(run: Generator[int, None, Value], total: int, before: int = 0) -> Generator[Progress, None, Value]:
+    """Yields what of ``total`` is done while a part goes on, ``before`` of it earlier."""
     while True:
         try:
-            yield next(run), total
+            yield before + next(run), total
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 

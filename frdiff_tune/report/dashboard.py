@@ -202,8 +202,12 @@ def _plot(study: Study, opened: optuna.Study, measured: Front) -> None:
 
     from frdiff_tune.report.front_plot import front_plot
 
-    limits = [limit.bound for limit in study.limits if limit.name == "lpips"]
-    figure = front_plot(points_of(measured), reference_ms=measured.reference.median_ms, limits=limits)
+    figure = front_plot(
+        points_of(measured),
+        reference_ms=measured.reference.median_ms,
+        limits=[limit.bound for limit in study.limits if limit.name == "lpips"],
+        floor_lpips=measured.floor.value if measured.floor else None,
+    )
     save_plotly_graph_object(opened, figure, graph_object_id=FIGURE)
 
 

@@ -70,6 +70,7 @@ def export_json(export: Export, path: Path) -> dict[str, Any]:
         "digest": policy.digest,
         "nfe": policy.nfe,
         "broken_limits": list(export.broken),
+        "remarks": list(export.remarks),
         "finalists": [
             {
                 "trial": each.point.trial.number,
@@ -106,6 +107,7 @@ def front_of(study: Study, found: Front, *, chosen: int | None = None, machine: 
         reference_ms=found.reference.median_ms,
         chosen=chosen,
         limits=[limit.bound for limit in study.limits if limit.name == "lpips"],
+        floor_lpips=found.floor.value if found.floor else None,
     )
 
 

@@ -30,11 +30,19 @@ LOOKS: tuple[tuple[str, str], ...] = (
 )
 FRONT, CHOSEN, TRIAL = "#0072B2", "#D55E00", "#B8BEC6"
 NOWHERE_BETTER = (0.014, 0.075)  # of the axes: faster and finer than the front, so no point lies between it and the front
+BAND = "#E3F1EA"
+WITHIN_FLOOR = "closer than the reference is to its own limit"
 SPEEDUPS = (1, 1.5, 2, 3, 4, 6, 8, 12)
 
 
 def front_figure(
-    points: Sequence[Point], *, title: str, reference_ms: float, chosen: int | None = None, limits: Sequence[float] = ()
+    points: Sequence[Point],
+    *,
+    title: str,
+    reference_ms: float,
+    chosen: int | None = None,
+    limits: Sequence[float] = (),
+    floor_lpips: float | None = None,
 ) -> Figure:
     """Draws a study's points: latency to the right, LPIPS upwards on a log axis, both better when smaller.
 
@@ -44,6 +52,7 @@ def front_figure(
         reference_ms: Wall time of one unaccelerated pipeline call, in milliseconds.
         chosen: Trial number of the exported point.
         limits: LPIPS limits to mark, if any.
+        floor_lpips: The study's floor, below which a band is drawn; None: no band.
 
     Returns:
         A figure of its own canvas; nothing of pyplot's global state is touched.
@@ -59,6 +68,8 @@ def front_figure(
     axes.plot([reference_ms], [floor], "*", color="black", markersize=13, zorder=6, label="reference", clip_on=False)
     _chosen(axes, points, floor, chosen, reference_ms)
     _frame(axes, points, floor, reference_ms, limits)
+    if floor_lpips is not None and floor_lpips > floor:
+        axes.axhspan(floor, floor_lpips, color=BAND, lw=0, zorder=0.5, label=WITHIN_FLOOR)
     for line in axes.lines:
         line.set_in_layout(False)  # unclipped marks of an empty family would stand at the figure's corner
     figure.suptitle(title, x=0.02, ha="left", fontsize=11, fontweight="bold", wrap=True)

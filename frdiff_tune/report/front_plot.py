@@ -7,7 +7,7 @@ from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from frdiff_tune.report.front_figure import CHOSEN, FRONT, LOOKS, TRIAL
+from frdiff_tune.report.front_figure import BAND, CHOSEN, FRONT, LOOKS, TRIAL, WITHIN_FLOOR
 from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of
 from frdiff_tune.report.summary import digits, on_front
 
@@ -20,20 +20,24 @@ SYMBOLS = {"s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-dow
 HOVER_CHARS = 60  # of a line
 
 
-def front_plot(points: Sequence[Point], *, reference_ms: float, limits: Sequence[float] = ()) -> Figure:
+def front_plot(
+    points: Sequence[Point], *, reference_ms: float, limits: Sequence[float] = (), floor_lpips: float | None = None
+) -> Figure:
     """Returns a study's points: latency to the right, LPIPS upwards on a log axis, both better when smaller.
 
     Arguments:
         points: Every measured trial.
         reference_ms: Wall time of one unaccelerated pipeline call, in milliseconds.
         limits: LPIPS limits to mark, if any.
+        floor_lpips: The study's floor, below which a band is drawn; None: no band.
     """
     from plotly.graph_objects import Figure, Scatter
 
     floor, best = floor_of(points), on_front(points)
     marks: dict[str, Any] = {"mode": "markers", "hoverinfo": "text"}
     own = [point for point in points if point.family == SEARCHED]
-    traces = [
+    traces = [] if floor_lpips is None or floor_lpips <= floor else [_band(points, floor, floor_lpips, reference_ms)]
+    traces += [
         Scatter(name="trials of the search", marker={"color": TRIAL, "size": 7}, **marks, **_places(own, floor, reference_ms))
     ]
     for family, (symbol, colour) in zip(families(points), LOOKS * 4, strict=False):
@@ -52,6 +56,16 @@ def front_plot(points: Sequence[Point], *, reference_ms: float, limits: Sequence
     figure.update_yaxes(title="LPIPS to the reference: mean (log)", type="log", exponentformat="power", dtick=1)
     figure.update_layout(title="Time against likeness: lower left is better", template="plotly_white", hovermode="closest")
     return figure
+
+
+def _band(points: Sequence[Point], floor: float, floor_lpips: float, reference_ms: float) -> Any:  # noqa: ANN401
+    """Returns the band below the study's floor, as wide as the points."""
+    from plotly.graph_objects import Scatter
+
+    right = 1.04 * max([reference_ms, *(point.latency_ms for point in points)])
+    corners = {"x": [0, right, right, 0], "y": [floor, floor, floor_lpips, floor_lpips]}
+    look: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": BAND, "hoverinfo": "skip"}
+    return Scatter(name=WITHIN_FLOOR, **look, **corners)
 
 
 def _places(points: Sequence[Point], floor: float, reference_ms: float) -> dict[str, Any]:

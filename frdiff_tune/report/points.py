@@ -82,12 +82,19 @@ def true_family(family: str, policy: Policy) -> str:
     return f"{FEWER}, {solver(policy.sampling.scheduler.name)}" if plain and family != REFERENCE else family
 
 
-def points_so_far(outcomes: Sequence[TrialOutcome]) -> tuple[Point, ...]:
-    """Returns finished trials while a search runs, each policy once, without words."""
+def points_so_far(
+    outcomes: Sequence[TrialOutcome], objectives: Sequence[str] = ("latency_ms", "lpips")
+) -> tuple[Point, ...]:
+    """Returns finished trials while a search runs, each policy once, without words.
+
+    Arguments:
+        outcomes: What was measured.
+        objectives: What the front is of.
+    """
     from frdiff_tune.search.objective import non_dominated
 
     first = [outcome for outcome in outcomes if outcome.duplicate_of is None]
-    best = {outcome.number for outcome in non_dominated(first)}
+    best = {outcome.number for outcome in non_dominated(first, objectives)}
     return tuple(point_of(outcome, outcome.number in best) for outcome in first)
 
 

@@ -49,7 +49,8 @@ def reporting(
         study: The study.
         folder: Where page and figures go.
         command: What a person types to name the study.
-        trials: Numbers of the trials that it looks at; none: the best compromise, the closest and the fastest.
+        trials: Numbers of the trials that it looks at; none: the fastest within the floor, the best compromise, the closest
+            and the fastest.
         pictures: Held-out pictures of each; 0: none, and no profile either, so that the model need not be loaded.
         profile: What is known of the model's steps; None: it is profiled.
         pipe: The study's pipeline, if it is loaded already.
@@ -79,27 +80,31 @@ def looked_at(found: Front, trials: Sequence[int] = ()) -> list[tuple[str, Point
 
     Arguments:
         found: What a study has measured.
-        trials: Their numbers; none: the best compromise, the closest to the reference and the fastest.
+        trials: Their numbers; none: the fastest within the floor, the best compromise, the closest to the reference and the
+            fastest.
 
     Raises:
         StudyError: If a trial does not exist.
     """
     from frdiff_tune.errors import LimitError
-    from frdiff_tune.report.summary import FLIP
     from frdiff_tune.search import Pick, pick
+    from frdiff_tune.search.choice import within_floor
 
     if trials:
         return [("Asked for", pick(found, Pick(trial=number))) for number in dict.fromkeys(trials)]
     try:
-        wanted = [("The best compromise", pick(found))]
+        wanted = [("The best compromise", pick(found, Pick(knee=True)))]
     except LimitError:
         return [("The closest; none keeps the study's limits", min(found.points, key=lambda point: point.trial.lpips.value))]
+    wanted = [("The fastest within the floor", point) for point in within_floor(found, Pick(), found.points)[:1]] + wanted
     able = [point for point in found.best if point.within_limits and point.trial.speedup.low > 1]
-    close = [point for point in able if point.trial.lpips.value <= FLIP]
+    close = [point for point in able if point.trial.lpips.value <= found.flip]
     if able:
         wanted.append(("The closest", min(able, key=lambda point: (point.trial.lpips.value, point.trial.latency_ms.value))))
     if close:
-        wanted.append(("The fastest that keeps compositions", min(close, key=lambda point: point.trial.latency_ms.value)))
+        bounded = any(limit.name == "lpips" for limit in found.limits)
+        title = "The fastest within the limit" if bounded else "The fastest that keeps compositions"
+        wanted.append((title, min(close, key=lambda point: point.trial.latency_ms.value)))
     once: dict[int, tuple[str, Point]] = {}
     for title, point in wanted:
         once.setdefault(point.trial.number, (title, point))
@@ -139,9 +144,8 @@ def _written(
 ) -> Report:
     """Writes the figures and the page."""
     from frdiff_tune.report import page, plates
-    from frdiff_tune.report.points import points_of
     from frdiff_tune.report.policy_tables import machine_line
-    from frdiff_tune.report.summary import found as sentences
+    from frdiff_tune.report.summary import study_sentences
 
     numbers = [point.trial.number for _, point in chosen]
     title, first = chosen[0]
@@ -159,6 +163,7 @@ def _written(
         folder / PAGE,
         {
             **{name: plate and plate.placed() for name, plate in everything.items()},
+            "floor": found.floor is not None and found.floor.value < found.flip,
             "name": study.name,
             "model": study.file.model.source,
             "reference_steps": study.file.call.num_inference_steps,
@@ -166,7 +171,7 @@ def _written(
             "machine_words": machine_line(found.machine) if found.machine else "machine unknown",
             "made": datetime.now(UTC).date().isoformat(),
             "facts": list(page.fact_cards(title, first, found)),
-            "sentences": list(sentences(points_of(found), found.reference.median_ms, found.failures, found.stopped)),
+            "sentences": list(study_sentences(found)),
             "rows": list(page.front_rows(found, numbers)),
             "further": page.headings(found),
             "policies": [

@@ -9,15 +9,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from frdiff_tune.report.points import FLOOR, KNOWN, REFERENCE, Point
+from frdiff_tune.report.points import FLOOR, KNOWN, REFERENCE, Point, points_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from frdiff_tune.search import TrialFailure, TrialStopped
+    from frdiff_tune.policy import Floor
+    from frdiff_tune.search import Front, TrialFailure, TrialStopped
 
 Each = TypeVar("Each")
-FLIP = 0.05  # LPIPS where compositions have changed: a gain beyond it is none
+FLIP = 0.05  # LPIPS where compositions have changed: a gain beyond it is none, unless the study allows more
 ROWS = 12  # of a front while it grows; the rest is counted
 
 
@@ -68,16 +69,57 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def study_sentences(everything: Front) -> Iterator[str]:
+    """Yields what a study found, one sentence each: what became of its trials, the gain, and its floor."""
+    yield from found(
+        points_of(everything),
+        everything.reference.median_ms,
+        everything.failures,
+        everything.stopped,
+        flip=everything.flip,
+        least=everything.min_lpips,
+    )
+    yield floor_sentence(everything.floor, everything.floor_absence, everything.flip)
+
+
+def floor_sentence(floor: Floor | None, absence: str, flip: float = FLIP) -> str:
+    """Returns how far the reference is from its own limit, or why that is not known.
+
+    Arguments:
+        floor: LPIPS of the reference against four times its steps.
+        absence: Why there is no floor.
+        flip: The greatest LPIPS that counts in the study.
+    """
+    if floor is None:
+        return f"No floor: {absence}. An LPIPS below 0.0001 counts as 0.0001 in a choice."
+    where = f"LPIPS {digits(floor.value)} (95 %: {digits(floor.low)} to {digits(floor.high)}) on {floor.count} search cases"
+    if floor.value >= flip:
+        return f"Floor: four times the reference's steps change its pictures by {where}; the study asks for less than that."
+    return f"Floor: four times the reference's steps change its pictures by {where}; to be closer is not worth time."
+
+
 def found(
     points: Sequence[Point],
     reference_ms: float,
     failures: Sequence[TrialFailure] = (),
     stopped: Sequence[TrialStopped] = (),
+    *,
+    flip: float = FLIP,
+    least: float = FLOOR,
 ) -> Iterator[str]:
-    """Yields what a study found, one sentence each, honest either way about the known policies."""
+    """Yields what a study found, one sentence each, honest either way about the known policies.
+
+    Arguments:
+        points: The study's points.
+        reference_ms: Wall time of one unaccelerated call, in milliseconds.
+        failures: What could not be measured.
+        stopped: What was stopped early.
+        flip: LPIPS beyond which a gain is none.
+        least: LPIPS below which nothing is closer.
+    """
     best = on_front(points)
     own = [point for point in best if not point.known]
-    useful = [point for point in own if point.within_limits and point.lpips <= FLIP]
+    useful = [point for point in own if point.within_limits and point.lpips <= flip]
     yield f"{len(points)} policies measured; {len(best)} are on the front, {len(own)} of them no known policy."
     if stopped:
         drawn, wanted = sum(each.count for each in stopped), sum(each.of for each in stopped)
@@ -87,7 +129,8 @@ def found(
         )
     if failures:
         yield _failed(failures)
-    gains = [(rival.latency_ms / point.latency_ms, point, rival) for point in useful if (rival := _rival(point, points))]
+    rivals = [(point, _rival(point, points, least)) for point in useful]
+    gains = [(rival.latency_ms / point.latency_ms, point, rival) for point, rival in rivals if rival]
     gain, point, rival = max(gains, key=itemgetter(0), default=(0.0, None, None))
     if point and rival and gain > 1:
         yield (
@@ -95,7 +138,7 @@ def found(
             f"{reference_ms / point.latency_ms:.2f}x faster than the reference; {rival.words}: {gain:.2f}x."
         )
         return
-    alone = [point for point in useful if _rival(point, points) is None and reference_ms > point.latency_ms]
+    alone = [point for point, rival in rivals if rival is None and reference_ms > point.latency_ms]
     if alone:
         point = min(alone, key=lambda each: each.latency_ms)
         yield (
@@ -123,14 +166,14 @@ class _Rival(NamedTuple):
     words: str
 
 
-def _rival(point: Point, points: Sequence[Point]) -> _Rival | None:
+def _rival(point: Point, points: Sequence[Point], least: float) -> _Rival | None:
     """Returns how long known policies take at a point's LPIPS, read off between those next to it; None: none comes as close.
 
     Between two known policies stands what lies between them, linear in time and log LPIPS: else one that misses the same
-    LPIPS by a hair would count for nothing, and the next slower one in its place.
+    LPIPS by a hair would count for nothing, and the next slower one in its place. What is below ``least`` is equally close.
     """
     known = sorted((each for each in points if each.known and each.family != REFERENCE), key=lambda each: each.latency_ms)
-    finer = next((each for each in known if each.lpips <= point.lpips), None)
+    finer = next((each for each in known if each.lpips <= max(point.lpips, least)), None)
     if finer is None:
         return None
     faster = [each for each in known if each.latency_ms < finer.latency_ms]
@@ -139,7 +182,7 @@ def _rival(point: Point, points: Sequence[Point]) -> _Rival | None:
         words = f"the fastest known policy that comes as close, {first}, takes {finer.latency_ms:,.0f} ms"
         return _Rival(finer.latency_ms, words)
     coarser = min(faster, key=lambda each: each.lpips)
-    low, here, high = (log(max(each.lpips, FLOOR)) for each in (finer, point, coarser))
+    low, here, high = (log(max(each.lpips, least)) for each in (finer, point, coarser))
     share = (here - low) / (high - low) if high > low else 0.0
     time = finer.latency_ms + share * (coarser.latency_ms - finer.latency_ms)
     second = f"trial {coarser.number} ({coarser.family.removeprefix(KNOWN)})"
@@ -166,7 +209,8 @@ def next_commands(study: str) -> Iterator[tuple[str, str]]:
     """Yields commands to type after a search, each with what it does."""
     yield f"frdiff-tune report {study} -o report", "a page with the front, schedules and pictures, explained"
     yield f"frdiff-tune dashboard {study}", "every trial in the browser"
-    yield f"frdiff-tune export {study} -o policy.json", "the best compromise, measured again on held-out prompts"
+    yield f"frdiff-tune export {study} -o policy.json", "the fastest within the floor, measured again on held-out prompts"
+    yield f"frdiff-tune export {study} --pick knee -o policy.json", "the best compromise between time and likeness"
     yield f"frdiff-tune export {study} --max-lpips 0.01 -o policy.json", "the fastest that stays under a limit"
     yield f"frdiff-tune tune {study} --trials 200", "search on"
 
@@ -176,10 +220,12 @@ def front_json(
     reference_ms: float,
     failures: Sequence[TrialFailure] = (),
     stopped: Sequence[TrialStopped] = (),
+    floor: Floor | None = None,
 ) -> dict[str, Any]:
     """Returns the front under keys that name their units."""
     return {
         "reference_latency_ms": reference_ms,
+        "floor": None if floor is None else floor.model_dump(mode="json"),
         "measured": len(points),
         "infeasible": [{"trial": each.number, "reason": each.reason, "message": each.message} for each in failures],
         "stopped": [{"trial": each.number, "beaten_by": each.beaten_by, "pictures": each.count} for each in stopped],

@@ -32,6 +32,7 @@ class Watch:
         failures: What could not be measured, in earlier runs too.
         stopped: What was stopped early, in earlier runs too.
         device: The device's state, once the pipeline is there.
+        objectives: What the front is of.
     """
 
     total: int
@@ -40,6 +41,7 @@ class Watch:
     failures: list[TrialFailure] = field(default_factory=list)
     stopped: list[TrialStopped] = field(default_factory=list)
     device: DeviceState | None = None
+    objectives: tuple[str, ...] = ("latency_ms", "lpips")
 
     def __post_init__(self) -> None:
         self.start = monotonic()
@@ -99,7 +101,7 @@ class Watch:
         figures = f"{outcome.latency_ms.value:,.0f} ms ({outcome.speedup.value:.2f}x), LPIPS {digits(outcome.lpips.value)}"
         if outcome.duplicate_of is not None:
             fate = f"the same policy as trial {outcome.duplicate_of}"
-        elif outcome.number in {point.number for point in on_front(points_so_far(self.outcomes))}:
+        elif outcome.number in {point.number for point in on_front(points_so_far(self.outcomes, self.objectives))}:
             fate = "on the front"
         else:
             fate = "measured"
@@ -128,7 +130,7 @@ class Watch:
         ]
         if self.device:
             parts += [Text(self.device.line(), style="dim", overflow="ellipsis", no_wrap=True)]
-        points = points_so_far(self.outcomes)
+        points = points_so_far(self.outcomes, self.objectives)
         if points:
             first = self.outcomes[0]
             reference_ms = first.speedup.value * first.latency_ms.value

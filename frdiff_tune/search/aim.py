@@ -1,19 +1,24 @@
 """Aims: what a guided search makes of a study's objectives and limits.
 
-Distances are losses in decades, so that one model serves all figures of quality: log10 of the figure, of 1 minus it where 1 is
-equality (SSIM), and minus a tenth of a PSNR, which is log10 of a squared error.
+Distances are losses in decades, so that one model serves all figures of quality: log10 of the distance from equality on LPIPS's
+scale (``Paired.distance``), and of half the share of pictures that flip. Below a share of one picture in a hundred, which no
+study can tell from none, there are no closer flips.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import log10
+from sys import float_info
 from typing import Any, Self
 
-from frdiff_tune.measure import Figure
+from frdiff_tune.measure import PAIRED, Figure
 from frdiff_tune.search.cost_figure import COSTS, TIMES
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.volume import CORNER, FLOOR
+
+FEWEST_FLIPS = 0.01
+"""A share of flips below this counts as this much."""
 
 
 def loss(name: str, value: float, least: float = FLOOR) -> float:
@@ -25,9 +30,9 @@ def loss(name: str, value: float, least: float = FLOOR) -> float:
         least: A smaller distance counts as this one; decibels all count.
     """
     figure = _figure(name)
-    if figure.better == "lower":
-        return log10(max(value, least))
-    return -value / 10 if figure.unit == "dB" else log10(max(1 - value, least))
+    if figure.statistic == "flips":
+        return log10(max(value / 2, FEWEST_FLIPS / 2))
+    return log10(max(PAIRED[figure.metric].distance(value), least if figure.unit != "dB" else float_info.min))
 
 
 @cache
@@ -46,6 +51,7 @@ class Aim:
         worst_loss: The greatest loss that counts; None: as measured.
         limits: The study's limits.
         batch: Pictures per call.
+        min_lpips: Mean LPIPS below which nothing is closer.
     """
 
     quality: str
@@ -54,9 +60,12 @@ class Aim:
     worst_loss: float | None
     limits: tuple[Limit, ...]
     batch: int = 1
+    min_lpips: float = FLOOR
 
     @classmethod
-    def of(cls, objectives: Sequence[str], limits: Sequence[Limit], batch: int = 1) -> Self | None:
+    def of(
+        cls, objectives: Sequence[str], limits: Sequence[Limit], batch: int = 1, min_lpips: float = FLOOR
+    ) -> Self | None:
         """Returns the aim of a study, or None where foresight does not know what it wants: memory, energy, two qualities."""
         qualities = [name for name in objectives if name not in COSTS]
         fast, other = [name in TIMES for name in objectives], [n for n in objectives if n in COSTS and n not in TIMES]
@@ -66,12 +75,17 @@ class Aim:
         name = qualities[0] if qualities else bounded[0].name
         bounds = [loss(name, limit.bound) for limit in bounded if limit.name == name]
         usual = [log10(CORNER[0])] if Figure.parse(name).metric == "lpips" and "flips" not in name else []
-        return cls(name, any(fast), bool(qualities), min(bounds or usual, default=None), tuple(limits), batch)
+        return cls(name, any(fast), bool(qualities), min(bounds or usual, default=None), tuple(limits), batch, min_lpips)
 
     @property
     def floor(self) -> float:
         """The loss below which nothing is closer."""
-        return log10(FLOOR) if Figure.parse(self.quality).unit != "dB" else float("-inf")
+        if self.quality == "lpips":
+            return log10(self.min_lpips)
+        figure = Figure.parse(self.quality)
+        if figure.statistic == "flips":
+            return loss(self.quality, 0.0)
+        return log10(FLOOR) if figure.unit != "dB" else float("-inf")
 
     def loss(self, figures: Mapping[str, Any]) -> float:
         """Returns the loss of a trial's figures, by name."""

@@ -1,60 +1,92 @@
-"""Which point of a front is wanted: by a limit, by number, or the knee."""
+"""Which point of a front is wanted: by a limit, by the study's floor, by number, or the knee; and who comes next."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frdiff_tune.errors import LimitError, StudyError
+from frdiff_tune.measure import Interval
 from frdiff_tune.search.aim import loss
 from frdiff_tune.search.cost_figure import COSTS, better
+from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.objective import OBJECTIVES, non_dominated
 from frdiff_tune.search.pareto import Front, Point
 
 CLOSE = 1e-4
 """LPIPS, and every other figure but decibels, below which a compromise asks for no more: 8-bit pictures hardly differ there."""
+Key = Callable[[Point], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """What is wanted of a front.
+    """What is wanted of a front; without an argument the fastest policy that is as close as the study's floor.
 
     Arguments:
         max_lpips: The fastest whose mean LPIPS is at most this.
         max_latency_ms: The finest whose latency is at most this, in milliseconds.
         trial: The trial of that number.
+        knee: The best compromise, whatever the floor is.
     """
 
     max_lpips: float | None = None
     max_latency_ms: float | None = None
     trial: int | None = None
+    knee: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "Pick":
-        """Returns what ``trial:N`` or ``knee`` asks for.
+        """Returns what ``floor``, ``knee`` or ``trial:N`` asks for.
 
         Raises:
-            StudyError: If it is neither.
+            StudyError: If it is none of them.
         """
-        if text == "knee":
-            return cls()
+        if text in ("floor", "knee"):
+            return cls(knee=text == "knee")
         if text.startswith("trial:") and text[6:].isdecimal():
             return cls(trial=int(text[6:]))
-        raise StudyError(f"`pick` must be knee or trial:N but got {text!r}. `frdiff-tune front` lists the trials.")
+        raise StudyError(f"`pick` must be floor, knee or trial:N but got {text!r}. `frdiff-tune front` lists the trials.")
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The limits that are asked for."""
+        bounds = {"lpips": self.max_lpips, "latency_ms": self.max_latency_ms}
+        return tuple(Limit(name, bound) for name, bound in bounds.items() if bound is not None)
+
+    def floor_limit(self, front: Front) -> Limit | None:
+        """Returns the study's floor as a limit where it decides; a study with one objective says itself what is best."""
+        named = self.knee or self.trial is not None or self.limits or len(front.objectives) == 1
+        return None if named or front.floor is None else Limit("lpips", front.floor.value)
 
 
 def pick(found: Front, wanted: Pick | None = None, among: Container[int] | None = None) -> Point:
-    """Returns the point that is wanted: by number, by limits, else the knee of the front.
-
-    With a bound on LPIPS it is the fastest that keeps all bounds, with one on latency alone the finest. Points that break
-    the study's own limits are left out, unless named by number. The knee is that of the points whose intervals keep these
-    limits, if there are any: another would seldom keep them on held-out cases.
+    """Returns the point that is wanted, as the search has measured it: the first of ``ranked``.
 
     Arguments:
         found: What a study has measured.
-        wanted: What to look for; None: the knee.
-        among: Numbers of the trials of which it must be one, whose knee is that of the whole front; None: all.
+        wanted: What to look for; None: the fastest that is as close as the floor.
+        among: Numbers of the trials of which it must be one; None: all.
+
+    Raises:
+        StudyError: If there is no trial of that number.
+        LimitError: If no point keeps the limits.
+    """
+    return ranked(found, wanted, among)[0]
+
+
+def ranked(found: Front, wanted: Pick | None = None, among: Container[int] | None = None) -> list[Point]:
+    """Returns the points that may be had, in the order in which they are worth trying.
+
+    With a bound on LPIPS the fastest that keeps all bounds comes first, with one on latency alone the finest; else the fastest
+    whose LPIPS is within the floor, surely faster than the reference; else the knee of the front. Points whose intervals' worse
+    ends keep the limits precede those of which only the values do: on held-out cases these would seldom keep them. Points that
+    break the study's own limits are left out, unless named by number.
+
+    Arguments:
+        found: What a study has measured.
+        wanted: What to look for; None: the fastest that is as close as the floor.
+        among: Numbers of the trials of which they must be, whose knee is that of the whole front; None: all.
 
     Raises:
         StudyError: If there is no trial of that number.
@@ -62,19 +94,153 @@ def pick(found: Front, wanted: Pick | None = None, among: Container[int] | None 
     """
     wanted = wanted or Pick()
     if wanted.trial is not None:
-        return _numbered(found, wanted.trial)
-    able = [point for point in found.points if among is None or point.trial.number in among]
-    allowed = [point for point in found.points if point.within_limits]
-    if not any(point.within_limits for point in able):
+        return [_numbered(found, wanted.trial)]
+    able = [point for point in found.points if point.within_limits and (among is None or point.trial.number in among)]
+    if not able:
         closest = min(found.points, key=lambda point: point.trial.lpips.value)
         raise LimitError(
             f"The study's limits must leave a point but none of {len(found.points)} trials keeps them; the finest, trial "
             f"{closest.trial.number}, has LPIPS {closest.trial.lpips.value:.4g}. Loosen `search.limits`."
         )
-    if wanted.max_lpips is None and wanted.max_latency_ms is None:
-        surely = any(point.within_limits and point.surely for point in able)
-        return knee([point for point in allowed if point.surely or not surely], found.objectives, among)
-    return _limited([point for point in able if point.within_limits], wanted)
+    if wanted.limits:
+        able = _within(able, wanted)
+    return ordered(found, wanted, able)
+
+
+def ordered(found: Front, wanted: Pick, points: Sequence[Point]) -> list[Point]:
+    """Returns points in the order in which they are worth trying, those that break a limit last.
+
+    Arguments:
+        found: What a study has measured, these points among it.
+        wanted: What to look for; no number.
+        points: Some of its points.
+    """
+    if close := within_floor(found, wanted, points):
+        numbers = {point.trial.number for point in close}
+        return [*close, *by_knee(found, [point for point in points if point.trial.number not in numbers])]
+    if wanted.limits:
+        key = _fastest if wanted.max_lpips is not None else _finest
+        return by_limits(points, (*found.limits, *wanted.limits), wanted.limits, key)
+    if len(found.objectives) == 1:
+        return by_limits(points, found.limits, (), _best_first(found))
+    return by_knee(found, points)
+
+
+def within_floor(found: Front, wanted: Pick, points: Sequence[Point], surely: bool = False) -> list[Point]:
+    """Returns the points that are as close as the floor and surely faster than the reference, in the order to try them.
+
+    None where the floor does not decide.
+
+    Arguments:
+        found: What a study has measured.
+        wanted: What to look for.
+        points: Some of its points.
+        surely: Whether the upper end of the LPIPS must be within the floor, not only its value.
+    """
+    floor = wanted.floor_limit(found)
+    if floor is None:
+        return []
+    close = [
+        point
+        for point in points
+        if point.within_limits
+        and floor.excess(floor.worst(point.trial.lpips) if surely else point.trial.lpips.value) <= 0
+        and point.trial.latency_ms.high < found.reference.median_ms
+    ]
+    return by_limits(close, (*found.limits, floor), (floor,), _fastest)
+
+
+def by_limits(points: Sequence[Point], limits: Sequence[Limit], asked: Sequence[Limit], key: Key) -> list[Point]:
+    """Returns points in the order in which they are worth trying where limits must be kept by the worse ends of intervals.
+
+    First those whose worse ends keep all, in the order of ``key``; after them those which an earlier one surpasses in every
+    limit, so that they would hardly keep one that it breaks; last those whose worse ends do not, the nearest to it first.
+
+    Arguments:
+        points: The points.
+        limits: All limits.
+        asked: Those of them that the points do not know of themselves.
+        key: The least is the best.
+    """
+
+    def sure(point: Point) -> bool:
+        return point.within_limits and point.surely and beyond(point, asked) == 0
+
+    def ends(point: Point) -> list[float]:
+        return [limit.excess(limit.worst(_figure(point, limit))) for limit in limits]
+
+    first, surpassed = list[Point](), list[Point]()
+    for point in sorted(filter(sure, points), key=key):
+        rivals = [ends(other) for other in first] if limits else []
+        worse = any(all(a <= b for a, b in zip(rival, ends(point), strict=True)) for rival in rivals)
+        (surpassed if worse else first).append(point)
+    unsure = [point for point in points if not sure(point)]
+    return [*first, *surpassed, *sorted(unsure, key=lambda point: (beyond(point, limits), *key(point)))]
+
+
+def beyond(point: Point, limits: Sequence[Limit]) -> float:
+    """Returns how far the worse ends of a point's intervals are beyond limits, added up as shares of the bounds.
+
+    Arguments:
+        point: As measured.
+        limits: Bounds of its figures.
+    """
+    return sum(limit.share_beyond(_figure(point, limit)) for limit in limits)
+
+
+def by_knee(found: Front, points: Sequence[Point]) -> list[Point]:
+    """Returns points by their distance below the chord of the whole front, those that keep the study's limits surely first."""
+    sure = any(point.within_limits and point.surely for point in points)
+    plane = [point for point in found.points if point.within_limits and (point.surely or not sure)]
+    key = _below_chord(plane or found.points, found.objectives, max(found.min_lpips, CLOSE))
+    return sorted(points, key=lambda point: (not point.within_limits, not point.surely, *key(point)))
+
+
+def knee(
+    points: Sequence[Point],
+    objectives: Sequence[str] = OBJECTIVES,
+    among: Container[int] | None = None,
+    least: float = CLOSE,
+) -> Point:
+    """Returns the point of their front that is farthest below the chord, or plane, through the best of each objective.
+
+    Every objective is scaled to its own range on the front; distances from the reference count in decades, down to ``least``.
+    Where there is one objective, it is the best point; where the front has no range in one of them, or two points, the fastest.
+
+    Arguments:
+        points: At least one point.
+        objectives: Names of figures.
+        among: Numbers of the trials of which it must be one, of at least one of the points; None: all.
+        least: Smaller distances count as this one.
+    """
+    best = {outcome.number for outcome in non_dominated([point.trial for point in points], objectives)}
+    able = [point for point in points if point.trial.number in (best if among is None else among)]
+    return min(able, key=_below_chord(points, objectives, least))
+
+
+def _below_chord(points: Sequence[Point], objectives: Sequence[str], least: float) -> Key:
+    """Returns how a point compares as a compromise on the front of some, the best the least; the faster of equal ones."""
+    best = {outcome.number for outcome in non_dominated([point.trial for point in points], objectives)}
+    places = np.array([_place(point, objectives, least) for point in points if point.trial.number in best])
+    reach = np.ptp(places, axis=0)
+    if len(objectives) == 1:
+        return lambda point: (float(_place(point, objectives, least)[0]), point.trial.latency_ms.value)
+    if len(places) < 3 or not reach.all():
+        return _fastest
+    origin = places.min(0)
+    return lambda point: (float(((_place(point, objectives, least) - origin) / reach).sum()), point.trial.latency_ms.value)
+
+
+def _best_first(found: Front) -> Key:
+    return _below_chord(found.points, found.objectives, max(found.min_lpips, CLOSE))
+
+
+def _fastest(point: Point) -> tuple[float, ...]:
+    return point.trial.latency_ms.value, point.trial.lpips.value
+
+
+def _finest(point: Point) -> tuple[float, ...]:
+    return point.trial.lpips.value, point.trial.latency_ms.value
 
 
 def _numbered(found: Front, number: int) -> Point:
@@ -87,7 +253,12 @@ def _numbered(found: Front, number: int) -> Point:
     )
 
 
-def _limited(points: Sequence[Point], wanted: Pick) -> Point:
+def _within(points: Sequence[Point], wanted: Pick) -> list[Point]:
+    """Returns the points whose values keep the limits that are asked for.
+
+    Raises:
+        LimitError: If none does.
+    """
     lpips = float("inf") if wanted.max_lpips is None else wanted.max_lpips
     latency = float("inf") if wanted.max_latency_ms is None else wanted.max_latency_ms
     close = [point for point in points if point.trial.lpips.value <= lpips]
@@ -97,48 +268,27 @@ def _limited(points: Sequence[Point], wanted: Pick) -> Point:
             f"`max_lpips` must be at least {best:.4g}, the smallest LPIPS that was measured within the study's limits, "
             f"but got {lpips:g}. Loosen it by {best - lpips:.4g}, or search longer."
         )
-    kept = [point for point in close if point.trial.latency_ms.value <= latency]
-    if not kept:
+    able = [point for point in close if point.trial.latency_ms.value <= latency]
+    if not able:
         best = min(point.trial.latency_ms.value for point in close)
         raise LimitError(
             f"`max_latency_ms` must be at least {best:.4g}, the least that was measured"
             f"{f' with LPIPS up to {lpips:g}' if wanted.max_lpips is not None else ''}, but got {latency:g}. "
             f"Loosen it by {best - latency:.4g} ms, or search longer."
         )
-    if wanted.max_lpips is not None:
-        return min(kept, key=lambda point: (point.trial.latency_ms.value, point.trial.lpips.value))
-    return min(kept, key=lambda point: (point.trial.lpips.value, point.trial.latency_ms.value))
+    return able
 
 
-def knee(
-    points: Sequence[Point], objectives: Sequence[str] = OBJECTIVES, among: Container[int] | None = None
-) -> Point:
-    """Returns the point of their front that is farthest below the chord, or plane, through the best of each objective.
-
-    Every objective is scaled to its own range on the front; distances from the reference count in decades, down to ``CLOSE``.
-    Where there is one objective, it is the best point; where the front has no range in one of them, or two points, the fastest.
-
-    Arguments:
-        points: At least one point.
-        objectives: Names of figures.
-        among: Numbers of the trials of which it must be one, of at least one of the points; None: all.
-    """
-    by_number = {point.trial.number: point for point in points}
-    ordered = [by_number[outcome.number] for outcome in non_dominated([point.trial for point in points], objectives)]
-    places = np.array([_place(point, objectives) for point in ordered])
-    able = ordered if among is None else [point for point in points if point.trial.number in among]
-    reach = np.ptp(places, axis=0)
-    if len(places) < 3 or not reach.all():
-        return able[0]
-    return min(able, key=lambda point: float(((_place(point, objectives) - places.min(0)) / reach).sum()))
+def _figure(point: Point, limit: Limit) -> Interval:
+    return point.trial.figure(limit.name)
 
 
-def _place(point: Point, objectives: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([_scaled(name, point.trial.figure(name).value) for name in objectives])
+def _place(point: Point, objectives: Sequence[str], least: float) -> NDArray[np.float64]:
+    return np.array([_scaled(name, point.trial.figure(name).value, least) for name in objectives])
 
 
-def _scaled(name: str, value: float) -> float:
+def _scaled(name: str, value: float, least: float) -> float:
     """Returns an objective on the scale on which it counts, lower values better."""
     if name in COSTS:
         return value if better(name) == "lower" else -value
-    return loss(name, value, CLOSE)
+    return loss(name, value, least)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frdiff_tune.measure import measure_pace, picture_size
+from frdiff_tune.measure.floors import FINER, finer_steps
 from frdiff_tune.search import setting
 from frdiff_tune.search.forecasts import needs_recording
 from frdiff_tune.search.study import Study
@@ -22,7 +23,7 @@ class Estimate:
     """What a study is expected to need.
 
     Arguments:
-        pictures: Pictures drawn: references, those that are recorded, and those of all trials.
+        pictures: Pictures drawn: references, those of the floor and those that are recorded, and those of all trials.
         minutes: Wall time: preparing the references, then trials within the budget.
         megabytes: On the disk, in MiB: reference pictures and database.
         trials: Trials that fit into the budget.
@@ -58,13 +59,14 @@ def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: flo
     recorded = setting.RECORDED if needs_recording(study.space.forecast.features) else 0
     followed = min(setting.FOLLOWED, len(shown)) if study.space.forecast.fit[1] > 0 else 0
     bare = len(shown) + recorded + followed
-    reference_ms = quality.pictures_ms(bare, T) + 3 * timed.call_ms(T)
+    floor = min(study.file.measure.search_floor_count, len(shown)) if finer_steps(pipe, call.num_inference_steps) else 0
+    reference_ms = quality.pictures_ms(bare, T) + quality.pictures_ms(floor, FINER * T) + 3 * timed.call_ms(T)
     trial_ms = quality.pictures_ms(len(shown), nfe) + TIMED * (timed.call_ms(nfe) + timed.call_ms(ANCHOR_STEPS))
     fitting = min(wanted, max(int(limit * 60_000 / trial_ms), 1)) if limit < float("inf") else wanted
     height, width = picture_size(pipe, call.arguments)
     return Estimate(
-        pictures=bare + len(shown) * fitting,
+        pictures=bare + floor + len(shown) * fitting,
         minutes=reference_ms / 60_000 + min(fitting * trial_ms / 60_000, limit),
-        megabytes=len(shown) * height * width * 3 / 2**20 + fitting * 0.02,
+        megabytes=(len(shown) + floor) * height * width * 3 / 2**20 + fitting * 0.02,
         trials=fitting,
     )

@@ -1,6 +1,6 @@
 """Export: the chosen policy, measured again where the search never looked, written with its figures."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from frdiff_tune.errors import LimitError
-from frdiff_tune.measure import Figure, Interval, verification
-from frdiff_tune.policy import Measured, Policy, Provenance
+from frdiff_tune.policy import Policy, Provenance
 from frdiff_tune.search import setting
 from frdiff_tune.search.choice import Pick, pick
-from frdiff_tune.search.cost_figure import of_measured
 from frdiff_tune.search.finalists import Finalist, again
-from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.pareto import Point, front
 from frdiff_tune.search.study import Study
+from frdiff_tune.search.verification import Verified, limits_of, verify_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +26,14 @@ class Export:
         point: What the search had measured of it.
         broken: The limits that the held-out figures do not keep, in words; the file says so as well.
         finalists: What was measured again with fresh seeds before it was chosen.
+        remarks: What a reader must know of the choice, a sentence each: what was passed over, and why.
     """
 
     policy: Policy
     point: Point
     broken: tuple[str, ...]
     finalists: tuple[Finalist, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def export_policy(
@@ -47,18 +47,19 @@ def export_policy(
 ) -> Export:
     """Chooses a policy, measures it on the held-out cases, and writes it with its figures.
 
-    A limit is kept when the upper end of the held-out 95 % interval keeps it.
+    A limit is kept when the upper end of the held-out 95 % interval keeps it. A finalist that does not keep it makes place for
+    the next one. What was measured stays in the ledger: the same question is not measured twice.
 
     Arguments:
         study: The study that found it.
-        wanted: Which point; None: the knee; or ``trial:N``.
+        wanted: Which point; None: the fastest within the study's floor; or ``knee``, or ``trial:N``.
         path: Where the file goes.
         force: Whether a policy that breaks a limit is written as well, marked.
         pipe: The study's pipeline, if it is loaded already.
         seeds: Seeds per held-out case.
 
     Raises:
-        LimitError: If no point keeps the limits, or the held-out figures do not; then no file is written.
+        LimitError: If no point keeps the limits, or the held-out figures of no finalist do; then no file is written.
         PolicyError: If the file cannot be written.
     """
     run = exporting(study, wanted, path, force=force, pipe=pipe, seeds=seeds)
@@ -89,48 +90,45 @@ def exporting(
     pick(found, asked)  # what cannot be had is said before the pipeline is loaded
     pipe = setting.open_pipeline(study) if pipe is None else pipe
     setting.check_counters(study, pipe)
-    point, finalists = yield from again(study, found, asked, pipe)
-    cases = setting.held_out_cases(study, pipe, seeds)
-    capture = point.trial.capture
-    options = setting.measuring(study) | setting.precision(study)
-    measured = yield from verification(
-        pipe, point.policy, cases, cache_dir=setting.cache_folder(), capture=capture, **options
-    )
-    broken = broken_limits(study, asked, measured)
-    limited = bool(limits_of(study, asked))
-    if broken and not force:
-        raise LimitError(
-            f"Trial {point.trial.number} must keep its limits on the held-out cases but {'; '.join(broken)}. "
-            f"Loosen the limit by that much, choose another point, or write it marked with --force."
-        )
-    model = study.file.model
-    policy = point.policy.replace(
+    ranking = yield from again(study, found, asked, pipe)
+    verified = list[Verified]()
+    for point in ranking.points:
+        verified.append((yield from verify_point(study, asked, point, pipe, seeds)))
+        if not verified[-1].broken:
+            break
+    chosen = min(verified, key=lambda each: each.beyond)  # 0 of the last one if it keeps all
+    if chosen.broken and not force:
+        raise LimitError(_refusal(verified, chosen))
+    remarks = (ranking.remark, *(_passed_over(each) for each in verified if each is not chosen))
+    policy = _documented(study, asked, chosen, pipe)
+    policy.save(path)
+    return Export(policy, chosen.point, chosen.broken, ranking.finalists, tuple(filter(None, remarks)))
+
+
+def _passed_over(finalist: Verified) -> str:
+    return f"Trial {finalist.trial} was passed over: on the held-out cases {'; '.join(finalist.broken)}."
+
+
+def _refusal(verified: Sequence[Verified], nearest: Verified) -> str:
+    """Returns that no finalist keeps the limits, which comes nearest, and what to do."""
+    ends = f"on the held-out cases but {'; '.join(nearest.broken)}"
+    if len(verified) == 1:
+        cure = "Loosen the limit by that much, choose another point, or write it marked with --force."
+        return f"Trial {nearest.trial} must keep its limits {ends}. {cure}"
+    cure = "Loosen the limit by that much, raise `measure.finalists`, search longer, or write it marked with --force."
+    return f"One of {len(verified)} finalists must keep its limits {ends}: trial {nearest.trial}, the nearest. {cure}"
+
+
+def _documented(study: Study, asked: Pick, chosen: Verified, pipe: Any) -> Policy:  # noqa: ANN401
+    """Returns a policy with what was measured of it, where, and where it comes from."""
+    point, model = chosen.point, study.file.model
+    within = not chosen.broken if limits_of(study, asked) else None
+    return point.policy.replace(
         model=point.policy.model.model_copy(update={"source": model.source, "revision": model.revision}),
-        measured=measured.model_copy(update={"within_limits": not broken if limited else None}),
-        machine=setting.machine_of(study, pipe, capture),
+        measured=chosen.measured.model_copy(update={"within_limits": within}),
+        machine=setting.machine_of(study, pipe, point.trial.capture),
         provenance=_provenance(study, point),
     )
-    policy.save(path)
-    return Export(policy=policy, point=point, broken=broken, finalists=finalists)
-
-
-def limits_of(study: Study, asked: Pick) -> tuple[Limit, ...]:
-    """Returns the limits: the study's, and those that were asked for."""
-    wanted = {"lpips": asked.max_lpips, "latency_ms": asked.max_latency_ms}
-    return (*study.limits, *(Limit(name, bound) for name, bound in wanted.items() if bound is not None))
-
-
-def broken_limits(study: Study, asked: Pick, measured: Measured) -> tuple[str, ...]:
-    """Returns the limits that the worse ends of the intervals do not keep, each in words."""
-    quality = {str(Figure(row.metric, row.statistic)): Interval(row.value, row.low, row.high) for row in measured.quality}
-    found = quality | of_measured(measured, study.file.call.batch)
-    worst = [(limit, limit.worst(found[limit.name])) for limit in limits_of(study, asked)]
-    return tuple(_words(limit.name, end, limit.bound, limit.upper) for limit, end in worst if limit.excess(end) > 0)
-
-
-def _words(name: str, worst: float, bound: float, upper: bool) -> str:
-    end, side = ("upper", "above") if upper else ("lower", "below")
-    return f"`{name}` reaches {worst:.4g} ({end} end of the 95 % interval), {abs(worst - bound):.4g} {side} {bound:g}"
 
 
 def _provenance(study: Study, point: Point) -> Provenance:

@@ -1,4 +1,4 @@
-"""Finalists: the point that is wanted and its neighbours on the front, measured again with fresh seeds before one is exported.
+"""Finalists: the points that may be wanted, measured again with fresh seeds before one of them is exported.
 
 The best of many trials owes some of its lead to luck: the search has measured it on cases on which it happens to do well. So
 the choice is made once more between a few, on seeds that none of them was chosen by.
@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
-from frdiff_tune.errors import LimitError
 from frdiff_tune.measure import SETS, Failure, Interval, Measurement, load_cases, summarise
 from frdiff_tune.search import setting, storage
-from frdiff_tune.search.choice import Pick, pick
+from frdiff_tune.search.choice import Pick, ordered, ranked, within_floor
 from frdiff_tune.search.ledger import Ledger
 from frdiff_tune.search.pareto import Front, Point, kept_limits
 from frdiff_tune.search.study import Study
 
 FRESH_SEED = 500_000
 """Seeds of the search prompts count from here, so that neither search nor export sees them."""
+KNEE = Pick(knee=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,29 @@ class Finalist:
     sets: Mapping[str, float]
 
 
-Chosen = tuple[Point, tuple[Finalist, ...]]
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Finalists in the order in which they are worth trying.
+
+    Arguments:
+        points: At least one, the one that is wanted first, as the search has measured them.
+        finalists: What was measured again; empty where nothing was to be decided.
+        remark: What a reader must know of the choice, in a sentence; empty if there is nothing.
+    """
+
+    points: tuple[Point, ...]
+    finalists: tuple[Finalist, ...] = ()
+    remark: str = ""
 
 
-def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Generator[tuple[int, int], None, Chosen]:  # noqa: ANN401
-    """Returns the point that is wanted, chosen by fresh figures among the study's ``measure.finalists``, and these.
+Again = Generator[tuple[int, int], None, Ranking]
 
-    What was measured is kept in the ledger: the same question is not measured twice. Where no finalist keeps the limits any
-    more it is the point that the search's own figures give.
+
+def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Again:  # noqa: ANN401
+    """Ranks the points that may be wanted by fresh figures, at most ``measure.finalists`` of them.
+
+    What was measured is kept in the ledger: the same question is not measured twice. The floor decides where the fastest
+    policy is surely within it on fresh pictures; else the best compromise is looked for in its place.
 
     Arguments:
         study: The study.
@@ -63,18 +78,40 @@ def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Generator[tupl
         LimitError: If no point keeps the limits by the search's own figures.
         StudyError: If a trial that is named does not exist.
     """
-    first = pick(found, wanted)
-    rivals = [] if wanted.trial is not None else _nearest(found, first, study.file.measure.finalists)
-    if len(rivals) < 2:
-        return first, ()
+    first, count = ranked(found, wanted), study.file.measure.finalists
+    close = within_floor(found, wanted, first, surely=count == 1)[:count]
+    if wanted.floor_limit(found) is not None and not close:
+        return replace((yield from again(study, found, KNEE, pipe)), remark=_no_floor(found, ()))
+    rivals = close or _rivals(found, wanted, first, count)
+    if len(rivals) < 2 and not (close and count > 1):
+        return Ranking(tuple(rivals))
     blocks = yield from _blocks(study, rivals, pipe)
     finalists = tuple(_finalist(point, own) for point, own in zip(rivals, blocks, strict=True) if own)
     fresh = [_refigured(study, each) for each in finalists]
-    try:
-        chosen = pick(_with(found, fresh), wanted, {point.trial.number for point in fresh}) if fresh else first
-    except LimitError:
-        return first, finalists
-    return next(point for point in rivals if point.trial.number == chosen.trial.number), finalists
+    if close and not within_floor(found, wanted, fresh, surely=True):
+        other = yield from again(study, found, KNEE, pipe)
+        numbers = {each.point.trial.number for each in other.finalists}
+        more = (each for each in finalists if each.point.trial.number not in numbers)
+        return Ranking(other.points, (*other.finalists, *more), _no_floor(found, finalists))
+    searched = {point.trial.number: point for point in rivals}
+    order = [point.trial.number for point in ordered(_with(found, fresh), wanted, fresh)]
+    return Ranking(tuple(searched[number] for number in order or searched), finalists)
+
+
+def _no_floor(found: Front, finalists: Sequence[Finalist]) -> str:
+    """Returns why the best compromise is taken although the floor was to decide."""
+    assert found.floor is not None, "the floor was to decide"
+    floor = f"the floor, LPIPS {found.floor.value:.2g}"
+    if finalists:
+        return f"None of {len(finalists)} finalists is surely within {floor}, on fresh pictures: the best compromise is taken."
+    return f"No policy that is faster than the reference came within {floor}, in the search: the best compromise is taken."
+
+
+def _rivals(found: Front, wanted: Pick, order: Sequence[Point], count: int) -> list[Point]:
+    """Returns the points among which fresh figures decide: those that come first, or the neighbours of a compromise."""
+    if wanted.trial is not None or wanted.limits or len(found.objectives) == 1:
+        return list(order[:count])
+    return _nearest(found, order[0], count)
 
 
 def _with(found: Front, fresh: Sequence[Point]) -> Front:

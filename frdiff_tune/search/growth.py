@@ -8,9 +8,8 @@ from optuna.trial import FrozenTrial, TrialState
 from frdiff_tune.search import storage
 from frdiff_tune.search.objective import non_dominated
 from frdiff_tune.search.outcome import TrialOutcome, infeasible, stopped
-from frdiff_tune.search.pareto import front
+from frdiff_tune.search.pareto import Front, front
 from frdiff_tune.search.study import Study
-from frdiff_tune.search.volume import hypervolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,10 @@ def history(study: Study) -> tuple[Grown, ...]:
     Raises:
         StudyError: If nothing was measured yet.
     """
-    reference_ms = front(study).reference.median_ms
+    shown = front(study)
     opened = storage.find_study(study, storage.open_storage(study.file.search.storage, create=False))
     ended = [trial for trial in opened.get_trials(deepcopy=False) if _measured(trial)]
-    return tuple(_grown(sorted(ended, key=_end), reference_ms, study.file.search.objectives))
+    return tuple(_grown(sorted(ended, key=_end), shown))
 
 
 def _measured(trial: FrozenTrial) -> bool:
@@ -59,7 +58,7 @@ def _end(trial: FrozenTrial) -> float:
     return trial.datetime_complete.timestamp()
 
 
-def _grown(ended: list[FrozenTrial], reference_ms: float, objectives: tuple[str, ...]) -> Iterator[Grown]:
+def _grown(ended: list[FrozenTrial], shown: Front) -> Iterator[Grown]:
     whole, best = list[TrialOutcome](), list[TrialOutcome]()
     seconds = 0.0
     for evaluations, trial in enumerate(ended, start=1):
@@ -67,10 +66,6 @@ def _grown(ended: list[FrozenTrial], reference_ms: float, objectives: tuple[str,
         outcome = TrialOutcome.read(trial) if trial.state == TrialState.COMPLETE else None
         if outcome is not None:
             whole.append(outcome)
-            best = non_dominated([*best, outcome], objectives)
-        volume, known = (_volume(each, reference_ms) for each in (whole, [one for one in whole if one.known]))
+            best = non_dominated([*best, outcome], shown.objectives)
+        volume, known = (shown.volume_of(each) for each in (whole, [one for one in whole if one.known]))
         yield Grown(trial.number, evaluations, seconds, volume, known, outcome, outcome in best)
-
-
-def _volume(outcomes: list[TrialOutcome], reference_ms: float) -> float:
-    return hypervolume([(one.lpips.value, one.latency_ms.value / reference_ms) for one in outcomes])

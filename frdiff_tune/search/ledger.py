@@ -1,4 +1,4 @@
-"""The ledger: every measurement and every failure ever made, beside Optuna's tables; it outlives a study.
+"""The ledger: every measurement, verification and failure ever made, beside Optuna's tables; it outlives a study.
 
 What was measured of a policy is found again by the policy's digest, the model's weights, the machine and the setting (cases,
 call, batch); so identical policies are measured once, whatever parameters or study led to them.
@@ -14,7 +14,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, U
 from sqlalchemy.exc import IntegrityError
 
 from frdiff_tune.measure import Failure, Measurement
-from frdiff_tune.policy import Policy
+from frdiff_tune.policy import Measured, Policy
 
 _TABLES = MetaData()
 _MEASUREMENT = Table(
@@ -36,6 +36,20 @@ _POLICY = Table(
     _TABLES,
     Column("digest", String(64), primary_key=True),
     Column("policy", Text, nullable=False),
+)
+
+_VERIFICATION = Table(
+    "frdiff_verification",
+    _TABLES,
+    Column("id", Integer, primary_key=True),
+    Column("policy", String(64), nullable=False, index=True),
+    Column("model", String(64), nullable=False),
+    Column("machine", String(64), nullable=False),
+    Column("setting", String(64), nullable=False),
+    Column("measured", Text, nullable=False),
+    Column("study", Text, nullable=False),
+    Column("created", String(32), nullable=False),
+    UniqueConstraint("policy", "model", "machine", "setting"),
 )
 
 
@@ -83,6 +97,18 @@ class Ledger:
         """Keeps one block; what another worker kept first stays."""
         row = {"policy": digest, **place.key, "block": block, "measurement": json.dumps(asdict(measurement))}
         self._insert(_MEASUREMENT, row | {"study": place.study, "created": datetime.now(UTC).isoformat(timespec="seconds")})
+
+    def verification(self, digest: str, place: Place) -> Measured | None:
+        """Returns what was measured of a policy on held-out cases, or None if nothing was."""
+        query = select(_VERIFICATION.c.measured).filter_by(policy=digest, **place.key)
+        with self._engine.connect() as connection:
+            text = connection.execute(query).scalar()
+        return None if text is None else Measured.model_validate_json(text)
+
+    def enter_verification(self, digest: str, place: Place, measured: Measured) -> None:
+        """Keeps what was measured of a policy on held-out cases; what another worker kept first stays."""
+        row = {"policy": digest, **place.key, "measured": measured.model_dump_json(), "study": place.study}
+        self._insert(_VERIFICATION, row | {"created": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def keep(self, policy: Policy) -> None:
         """Keeps a policy under its digest."""

@@ -57,5 +57,11 @@ class Limit:
         """Returns the end of a figure's interval that is nearer to breaking the limit."""
         return figure.high if self.upper else figure.low
 
+    def share_beyond(self, figure: Interval) -> float:
+        """Returns by how much a figure's worse end is beyond the bound, as a share of it; 0 if it keeps the limit."""
+        return max(self.excess(self.worst(figure)), 0.0) / (abs(self.bound) or 1.0)
+
     def __str__(self) -> str:
-        return f"{self.name} {'<=' if self.upper else '>='} {self.bound:g}"
+        short = f"{self.bound:g}"
+        number = short if float(short) == self.bound else repr(self.bound).removesuffix(".0")
+        return f"{self.name} {'<=' if self.upper else '>='} {number}"

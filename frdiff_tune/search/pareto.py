@@ -7,13 +7,15 @@ from typing import Any
 from optuna.trial import TrialState
 
 from frdiff_tune.errors import StudyError
-from frdiff_tune.policy import Latency, Machine, Policy
+from frdiff_tune.policy import Floor, Latency, Machine, Policy
 from frdiff_tune.search import storage
+from frdiff_tune.search.floor import floor_absence, floor_of
 from frdiff_tune.search.ledger import Ledger
+from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.objective import OBJECTIVES, non_dominated
 from frdiff_tune.search.outcome import TrialFailure, TrialOutcome, TrialStopped, distinct, infeasible, stopped
 from frdiff_tune.search.study import Study
-from frdiff_tune.search.volume import hypervolume
+from frdiff_tune.search.volume import hypervolume, min_lpips, reference_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class Front:
         stopped: Trials that were stopped early because another one surely beats them, each policy once.
         objectives: What the front is of.
         machine: Where it was measured, however the network was launched; None if that is not known.
+        limits: The study's limits.
+        floor: Mean LPIPS of the reference against four times its steps, on search cases; None where it is not known.
+        floor_absence: Why there is no floor.
     """
 
     points: tuple[Point, ...]
@@ -54,6 +59,9 @@ class Front:
     stopped: tuple[TrialStopped, ...] = ()
     objectives: tuple[str, ...] = OBJECTIVES
     machine: Machine | None = None
+    limits: tuple[Limit, ...] = ()
+    floor: Floor | None = None
+    floor_absence: str = ""
 
     @property
     def best(self) -> tuple[Point, ...]:
@@ -67,9 +75,22 @@ class Front:
 
     def volume(self, points: Iterable[Point]) -> float:
         """Returns the hypervolume of some points."""
-        return hypervolume(
-            [(p.trial.lpips.value, p.trial.latency_ms.value / self.reference.median_ms) for p in points]
-        )
+        return self.volume_of(point.trial for point in points)
+
+    def volume_of(self, outcomes: Iterable[TrialOutcome]) -> float:
+        """Returns the hypervolume of some trials."""
+        places = [(trial.lpips.value, trial.latency_ms.value / self.reference.median_ms) for trial in outcomes]
+        return hypervolume(places, reference_point(self.limits), self.min_lpips)
+
+    @property
+    def flip(self) -> float:
+        """Mean LPIPS from which on a policy's pictures are too far off to count."""
+        return reference_point(self.limits)[0]
+
+    @property
+    def min_lpips(self) -> float:
+        """Mean LPIPS below which nothing is closer."""
+        return min_lpips(None if self.floor is None else self.floor.value, self.limits)
 
 
 def front(study: Study) -> Front:
@@ -98,6 +119,9 @@ def front(study: Study) -> Front:
         stopped=tuple(TrialStopped.read(trial) for trial in distinct(beaten)),
         points=tuple(_point(study, outcome, ledger, outcome.number in best) for outcome in outcomes),
         reference=Latency.model_validate({**reference, "samples_ms": tuple(reference["samples_ms"] or ()) or None}),
+        limits=study.limits,
+        floor=floor_of(found.user_attrs),
+        floor_absence=floor_absence(found.user_attrs),
     )
 
 

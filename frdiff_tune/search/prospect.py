@@ -17,6 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.search.aim import Aim
+from frdiff_tune.search.floor import searched_min_lpips
 from frdiff_tune.search.foresight import LatencyModel, QualityModel
 from frdiff_tune.search.outcome import FORESEEN, POLISHED_FROM, distinct, what
 from frdiff_tune.search.rivals import races
@@ -95,7 +96,7 @@ def prospect_of(study: Study, space: "Space", opened: optuna.Study, reference_ms
         reference_ms: The reference's latency, in milliseconds.
     """
     search = study.file.search
-    aim = Aim.of(search.objectives, study.limits)
+    aim = Aim.of(search.objectives, study.limits, min_lpips=searched_min_lpips(study, opened))
     if search.sampler not in UNFORESEEING or not races(study) or aim is None or not (aim.fast and aim.close):
         return None
     complete = opened.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

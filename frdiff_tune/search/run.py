@@ -16,6 +16,7 @@ from frdiff_tune.runtime import Capture
 from frdiff_tune.search import storage
 from frdiff_tune.search.agenda import Agenda
 from frdiff_tune.search.elsewhere import known_elsewhere, remember, remembered, same_pictures
+from frdiff_tune.search.floor import searched_min_lpips
 from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import (
     KNOWN,
@@ -210,8 +211,8 @@ class Run:
     def _proposal(self, tried: int, running: bool) -> Proposal:
         search = self.study.file.search
         known = tuple(remembered(self.optuna_study))
-        batch = self.study.file.call.batch
-        return Proposal(self.space, search.seed, tried, running, search.objectives, self.study.limits, known, batch)
+        least, batch = searched_min_lpips(self.study, self.optuna_study), self.study.file.call.batch
+        return Proposal(self.space, search.seed, tried, running, search.objectives, self.study.limits, known, batch, least)
 
     def _measure(self, trial: Trial, policy: Policy, capture: Capture) -> None:
         """Measures what is not known of a policy that is launched in a way, and tells the trial."""

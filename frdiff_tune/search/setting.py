@@ -1,7 +1,7 @@
 """What a study is measured with: the pipeline, its cases, and the evaluator that measures."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from frdiff_tune.measure import (
     trajectory,
     weights_fingerprint,
 )
-from frdiff_tune.policy import Latency, Machine, Policy
+from frdiff_tune.policy import Floor, Latency, Machine, Policy
 from frdiff_tune.runtime import Capture, Recording, Trajectory, load_pipeline
 from frdiff_tune.search.autofr import Learnt, learnt_gates
 from frdiff_tune.search.cost_figure import COSTS
@@ -61,6 +61,10 @@ class Measures(Protocol):
 
     def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
         """Yields a measurement per block of cases, from block ``first`` on, of a policy that is launched in a way."""
+        ...
+
+    def floor(self, count: int) -> Generator[tuple[int, int], None, Floor | None]:
+        """Measures the reference against four times its steps on so many cases; None where that cannot be measured."""
         ...
 
     def __enter__(self) -> Any:  # noqa: ANN401
@@ -268,6 +272,7 @@ def place_of(
     cases: tuple[Case, ...],
     capture: Capture = "eager",
     further: Sequence[str] = (),
+    more: Mapping[str, Any] | None = None,
 ) -> Place:
     """Returns where the study's measurements of a way of launching belong in the ledger.
 
@@ -277,10 +282,11 @@ def place_of(
         cases: What is drawn.
         capture: How the network is launched.
         further: Metrics beside those of every trial.
+        more: What else they depend on, as JSON values.
     """
     own = pipe.scheduler
     scheduler = [type(own).__name__, sorted((key, repr(value)) for key, value in own.config.items() if key[0] != "_")]
-    setting = {"cases": cases_digest(shuffled(cases)), "scheduler": scheduler, **measuring(study)}
+    setting = {"cases": cases_digest(shuffled(cases)), "scheduler": scheduler, **measuring(study), **(more or {})}
     if (metrics := (*searched_metrics(study), *further)) != ("lpips",):
         setting["metrics"] = metrics
     if counted := searched_counters(study):

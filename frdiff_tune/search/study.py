@@ -41,6 +41,7 @@ ELSEWHERE = (
     "measure.metrics",
     "measure.finalists",
     "measure.floor_count",
+    "measure.search_floor_count",
     "measure.weights",
     "measure.unpaired",
 )

@@ -102,7 +102,7 @@ class CasesSection(Section):
 
 
 class MeasureSection(Section):
-    """How surely an exported policy's figures are measured; a search does not depend on it.
+    """How surely an exported policy's figures and a study's floor are measured; trials do not depend on it.
 
     Arguments:
         latency_interval: Calls are timed until the speed-up's 95 % interval is this narrow: half its width over its value.
@@ -114,6 +114,8 @@ class MeasureSection(Section):
             one of them is exported; 1: the search's own figures decide.
         floor_count: Held-out cases on which the floors are measured: what the launch mode alone changes, and what four times
             the steps would; 0: not measured.
+        search_floor_count: Search cases on which the study's own floor is measured when it begins, each with four times the
+            reference's steps: the LPIPS below which closeness is not worth time; 0: not measured.
         weights: Folder in which the weights of metrics are looked for first; empty: the torch hub cache only.
         unpaired: What metrics between sets compare an exported policy's pictures with, beside the reference of the same seeds:
             ``"seeds"``, the reference's pictures of other seeds, or a folder of one's own; empty: nothing.
@@ -125,6 +127,7 @@ class MeasureSection(Section):
     metrics: tuple[str, ...] = ("psnr", "ssim", "latent_l2")
     finalists: Positive = 3
     floor_count: Annotated[int, Field(ge=0)] = 8
+    search_floor_count: Annotated[int, Field(ge=0)] = 16
     weights: str = ""
     unpaired: str = ""
 

@@ -6,7 +6,7 @@ hundred without a GPU: ``TableEvaluator`` stands in for the real one, and knows 
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from frdiff_tune.errors import StudyError
 from frdiff_tune.measure import Failure, Measurement, Reason
-from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.policy import Floor, Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search.space import Space
 
@@ -157,6 +157,11 @@ class TableEvaluator:
     def prepare(self) -> Iterator[tuple[int, int]]:
         """Nothing is to be prepared."""
         yield from ()
+
+    def floor(self, count: int) -> Generator[tuple[int, int], None, Floor | None]:
+        """Returns nothing: a table holds no run of four times the steps."""
+        yield from ()
+        return None
 
     def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
         """Yields a measurement per block of cases, from block ``first`` on.

@@ -10,6 +10,7 @@ from optuna.storages import RDBStorage
 
 from frdiff_tune.measure import cases_digest
 from frdiff_tune.search import setting, storage
+from frdiff_tune.search.floor import measure_floor
 from frdiff_tune.search.ledger import Ledger
 from frdiff_tune.search.run import Ended, Run
 from frdiff_tune.search.setting import Measures
@@ -68,9 +69,18 @@ def tune(
         stack.enter_context(run.evaluator)
         if start_from is not None:
             run.begin_from(start_from)
-        yield from (Preparing(*progress) for progress in run.evaluator.prepare())
+        yield from _prepared(run)
         end = _deadline(minutes if minutes is not None else study.file.search.minutes)
         yield from run.trials(trials or study.file.search.trials, end)
+
+
+def _prepared(run: Run) -> Iterator[Preparing]:
+    """Makes what trials are compared with: references and their times, then the study's floor where it begins."""
+    before = 0
+    for done, before in run.evaluator.prepare():
+        yield Preparing(done, before)
+    for done, total in measure_floor(run.study, run.optuna_study, run.evaluator):
+        yield Preparing(before + done, before + total)
 
 
 def opened(

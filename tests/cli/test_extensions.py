@@ -35,6 +35,7 @@ storage = "sqlite:///study.db"
 [measure]
 latency_calls = 8
 floor_count = 0
+search_floor_count = 0
 metrics = ["colour_shift"]
 """
 

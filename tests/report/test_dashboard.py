@@ -11,8 +11,9 @@ from optuna_dashboard import get_note, save_note
 
 from frdiff_tune.report.dashboard import ARTIFACTS, annotate, illustrate, worth_a_look
 from frdiff_tune.report.reported import looked_at
-from frdiff_tune.search import Study, front, pick
+from frdiff_tune.search import Limit, Study, front, pick
 from tests.databases import copied
+from tests.search.recorded import floor_at
 from tests.search.test_record import finite
 from tests.search.test_tuning import optuna_study, outcomes
 from tests.tiny import tiny_dit
@@ -93,6 +94,10 @@ def test_a_report_looks_at_each_policy_once_and_says_what_it_is(study: Study) ->
     able = [point for point in found.best if point.trial.speedup.low > 1]
     assert min(able, key=lambda point: point.trial.lpips.value).trial.number in numbers
     assert [(title, point.trial.number) for title, point in looked_at(found, [1, 1])] == [("Asked for", 1)]
+    floored = replace(found, floor=floor_at(0.05))
+    assert looked_at(floored)[0] == ("The fastest within the floor", pick(floored))
+    far = dict(looked_at(replace(found, limits=(Limit("lpips", 0.3),))))
+    assert far["The fastest within the limit"] == found.best[0], "beyond 0.05, which the study allows"
     none = replace(found, points=tuple(replace(point, within_limits=False) for point in found.points))
     ((title, closest),) = looked_at(none)
     assert "limits" in title and closest.trial.lpips.value == min(point.trial.lpips.value for point in found.points)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
@@ -161,6 +162,20 @@ def test_growth_is_drawn_over_trials_and_over_minutes() -> None:
         assert np.asarray(lines["all policies"].get_xydata()).tolist() == [*map(list, zip(xs, (0.5, 0.5, 1.5), strict=True))]
         assert np.asarray(lines["known policies alone"].get_ydata()).tolist() == [0.5] * 3
         assert np.asarray(lines["a trial that joined the front"].get_xdata()).tolist() == [xs[0], xs[2]]
+
+
+def test_what_is_within_the_floor_stands_in_a_band() -> None:
+    figure = front_figure(POINTS, title="toy", reference_ms=1000.0, floor_lpips=0.004)
+    (band,) = figure.axes[0].patches
+    assert isinstance(band, Rectangle)
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((figure.axes[0].get_ylim()[0], 0.004))
+    named = "closer than the reference is to its own limit"
+    assert named in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert not front_figure(POINTS, title="toy", reference_ms=1000.0).axes[0].patches
+    below = front_figure(POINTS, title="toy", reference_ms=1000.0, floor_lpips=1e-6)
+    assert not below.axes[0].patches, "what lies below the axis is no band"
+    plot = {trace.name: trace for trace in front_plot(POINTS, reference_ms=1000.0, floor_lpips=0.004).data}
+    assert max(plot[named].y) == 0.004 and min(plot[named].y) > 0 and max(plot[named].x) > 1000
 
 
 def test_importance_ranks_choices_by_the_most_that_they_explain() -> None:

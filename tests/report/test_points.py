@@ -1,9 +1,12 @@
 """Points and the place of an LPIPS of 0 on a log axis."""
 
+from dataclasses import replace
+
 import pytest
 
-from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of, true_family
+from frdiff_tune.report.points import REFERENCE, SEARCHED, Point, families, floor_of, points_so_far, true_family
 from tests.report.toy import toy_policy
+from tests.search.test_choice import outcome
 
 
 def point(number: int, family: str, lpips: float = 0.01) -> Point:
@@ -16,6 +19,14 @@ def point(number: int, family: str, lpips: float = 0.01) -> Point:
 )
 def test_floor_lies_below_every_lpips_that_shows(values: tuple[float, ...], floor: float) -> None:
     assert floor_of([point(i, SEARCHED, lpips) for i, lpips in enumerate(values)]) == pytest.approx(floor)
+
+
+def test_the_front_so_far_is_that_of_the_study_s_objectives() -> None:
+    """The slower and farther one stores least, so it is on a front of time and memory."""
+    lean = replace(outcome(0, 50.0, 0.01), cache_bytes=0)
+    quick = replace(outcome(1, 40.0, 0.005), cache_bytes=2**20)
+    assert [p.on_front for p in points_so_far([lean, quick])] == [False, True]
+    assert [p.on_front for p in points_so_far([lean, quick], ("latency_ms", "cache_mib"))] == [True, True]
 
 
 def test_families_come_in_the_order_of_their_first_trial() -> None:

@@ -1,11 +1,13 @@
 """What was found, in words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from frdiff_tune.report.points import REFERENCE, SEARCHED, Point
-from frdiff_tune.report.summary import apply_lines, digits, found, front_json, front_table, thinned
+from frdiff_tune.report.summary import apply_lines, digits, floor_sentence, found, front_json, front_table, thinned
+from tests.search.recorded import floor_at
 
 POINTS = (
     Point(0, REFERENCE, "full", 1000.0, 0.0, 50, on_front=True),
@@ -29,6 +31,32 @@ def test_a_known_policy_that_misses_by_a_hair_counts() -> None:
     near = Point(4, "known: fewer steps, DDIM", "14 steps", 295.0, 0.00501, 14, on_front=True)
     (_, said) = found((*POINTS, near), 1000.0)
     assert said == "Nothing beats the known policies yet; more trials may."
+
+
+def test_what_is_below_the_floor_is_equally_close() -> None:
+    """Four times the steps change the pictures by 0.006: at 0.005 nothing is closer than at 0.006."""
+    rough = Point(4, "known: fewer steps, DDIM", "14 steps", 310.0, 0.006, 14)
+    assert "1.24x" in list(found((*POINTS, rough), 1000.0))[1]
+    assert "takes 310 ms: 1.03x" in list(found((*POINTS[:3], rough), 1000.0, least=0.006))[1]
+
+
+def test_a_study_that_allows_more_has_a_verdict() -> None:
+    coarse = (replace(POINTS[2], lpips=0.2), replace(POINTS[1], lpips=0.15))
+    assert "Nothing beats the known policies" in list(found((POINTS[0], *coarse), 1000.0))[1]
+    assert list(found((POINTS[0], *coarse), 1000.0, flip=0.3))[1].endswith("takes 450 ms: 1.50x.")
+
+
+def test_the_floor_is_said_in_a_sentence() -> None:
+    floor = floor_at(0.004)
+    said = floor_sentence(floor, "")
+    assert said == (
+        "Floor: four times the reference's steps change its pictures by LPIPS 0.004 (95 %: 0.0032 to 0.0048) on 16 search "
+        "cases; to be closer is not worth time."
+    )
+    assert floor_sentence(floor, "", flip=0.003).endswith("; the study asks for less than that.")
+    assert floor_sentence(None, "it is old") == "No floor: it is old. An LPIPS below 0.0001 counts as 0.0001 in a choice."
+    assert front_json(POINTS, 1000.0)["floor"] is None
+    assert front_json(POINTS, 1000.0, floor=floor)["floor"]["value"] == 0.004
 
 
 def test_search_that_beats_nothing_says_so() -> None:

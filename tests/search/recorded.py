@@ -1,6 +1,6 @@
 """Recorded measurements in place of real ones: a function of the policy alone, in microseconds."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from frdiff_tune.measure import Case, Failure, Measurement
-from frdiff_tune.policy import Latency, Policy
+from frdiff_tune.policy import Floor, Latency, Policy
 from frdiff_tune.runtime import Capture, Recording
 from frdiff_tune.search import SpaceFile, Study, load_study, search_cases
 
@@ -33,12 +33,20 @@ class Recorded:
         self.tried: list[str] = []
         self.fails: Callable[[Policy, int], Failure | None] = lambda policy, b: None
         self.closed = 0
+        self.reference_floor: float | None = None
+        self.floors: list[int] = []
 
     anchor_ms = 10.0
     reference_latency = Latency(median_ms=105.0, low_ms=104.0, high_ms=106.0, count=3, samples_ms=(104.0, 105.0, 106.0))
 
     def prepare(self) -> Iterator[tuple[int, int]]:
         yield 1, 1
+
+    def floor(self, count: int) -> Generator[tuple[int, int], None, Floor | None]:
+        self.floors.append(count)
+        yield count, count
+        mean = self.reference_floor
+        return None if mean is None else floor_at(mean, count)
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +76,12 @@ class Recorded:
                 cache_bytes=1000 * len(policy.masks),
                 nfe=policy.nfe,
             )
+
+
+def floor_at(mean: float, count: int = 16) -> Floor:
+    """Returns a floor of that mean LPIPS."""
+    ends = {"low": 0.8 * mean, "high": 1.2 * mean}
+    return Floor(kind="discretisation", metric="lpips", unit="1", statistic="mean", value=mean, count=count, **ends)
 
 
 def damage(policy: Policy) -> float:

@@ -16,7 +16,7 @@ from frdiff_tune.report.points import points_of
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import Pick, Study, TrialOutcome, estimate, export_policy, front, pick, search_cases, setting, tune
 from frdiff_tune.search.cost_figure import of_measured
-from frdiff_tune.search.export import broken_limits
+from frdiff_tune.search.verification import broken_limits
 from tests.report.toy import MEASURED
 from tests.search.recorded import Recorded, study_at
 from tests.search.test_tuning import optuna_study, outcomes

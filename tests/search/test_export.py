@@ -1,5 +1,6 @@
 """Export with real measurements on a tiny pipeline: figures of held-out cases, limits, and no file where they break."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,25 @@ from typing import Any
 import pytest
 
 from frdiff_tune.errors import LimitError
+from frdiff_tune.measure import Failure, Measurement
 from frdiff_tune.policy import Policy
-from frdiff_tune.search import Pick, Study, TrialOutcome, estimate, export_policy, front, held_out_cases, search_cases, tune
-from frdiff_tune.search.export import broken_limits
-from tests.search.recorded import COUNT, study_at
+from frdiff_tune.runtime import Capture
+from frdiff_tune.search import (
+    Export,
+    Pick,
+    Study,
+    TrialOutcome,
+    estimate,
+    export_policy,
+    front,
+    held_out_cases,
+    search_cases,
+    setting,
+    tune,
+)
+from frdiff_tune.search.choice import ranked
+from frdiff_tune.search.verification import broken_limits
+from tests.search.recorded import COUNT, Recorded, study_at
 from tests.tiny import tiny_dit
 
 
@@ -82,9 +98,53 @@ def test_held_out_cases_share_no_seed_with_the_search(measured: tuple[Study, Any
 def test_the_estimate_counts_pictures(measured: tuple[Study, Any]) -> None:
     study, pipe = measured
     said = estimate(study, pipe)
-    assert (said.trials, said.pictures) == (7, COUNT * 8)
+    assert (said.trials, said.pictures) == (7, COUNT * 9)
     assert said.minutes > 0
     assert said.megabytes > 0
     short = estimate(study, pipe, trials=10_000_000, minutes=0.5)
     assert 0 < short.minutes <= 0.5 + said.minutes, "trials within the budget, and the references before them"
     assert 0 < short.trials < 10_000_000
+
+
+class Lucky(Recorded):
+    """Measures policies nearly equal to the reference, so that only held-out pictures tell them apart."""
+
+    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
+        for block in super().__call__(policy, first, capture):
+            assert isinstance(block, Measurement)
+            yield replace(block, values={"lpips": tuple(1e-6 * x for x in block.values["lpips"])})
+
+
+def test_who_breaks_a_limit_on_held_out_cases_makes_place_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, path = tiny_dit("v_prediction"), tmp_path / "policy.json"
+    study = study_at(tmp_path, "demo-dit", trials=7, limits=(), sampler="random")
+    call = study.file.call.model_copy(update={"num_inference_steps": 8})
+    measure = study.file.measure.model_copy(update={"floor_count": 0, "latency_calls": 8, "metrics": (), "finalists": 2})
+    study = replace(study, file=study.file.model_copy(update={"call": call, "measure": measure}))
+    list(tune(study, pipe=pipe, evaluator=Lucky(search_cases(study, pipe))))
+    monkeypatch.setattr(setting, "make_evaluator", lambda study, pipe, cases, further: Lucky(cases))
+    first, second = ranked(front(study), Pick(max_lpips=1.0))[:2]
+    ends = [end_of(export_policy(study, Pick(trial=each.trial.number), path, pipe=pipe)) for each in (first, second)]
+    assert ends[0] > ends[1] > 0
+    timed: list[Policy] = []
+    monkeypatch.setattr("frdiff_tune.search.verification.verification", lambda pipe, policy, *_, **__: timed.append(policy))
+    done = export_policy(study, Pick(max_lpips=sum(ends) / 2), path, pipe=pipe)
+    assert done.point.trial.number == second.trial.number and not done.broken
+    said = f"Trial {first.trial.number} was passed over: on the held-out cases `lpips` reaches {ends[0]:.4g}"
+    assert len(done.remarks) == 1 and done.remarks[0].startswith(said)
+    assert not timed, "what was measured is kept"
+    path.unlink()
+    words = f"One of 2 finalists must .* `lpips` .*: trial {second.trial.number}, the nearest. Loosen"
+    with pytest.raises(LimitError, match=words):
+        export_policy(study, Pick(max_lpips=ends[1] / 2), path, pipe=pipe)
+    assert not path.exists()
+    forced = export_policy(study, Pick(max_lpips=ends[1] / 2), path, pipe=pipe, force=True)
+    assert forced.point.trial.number == second.trial.number and len(forced.broken) == 1 and not timed
+
+
+def end_of(export: Export) -> float:
+    measured = export.policy.measured
+    assert measured is not None
+    return next(row.high for row in measured.quality if (row.metric, row.statistic) == ("lpips", "mean"))

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import log10
 from pathlib import Path
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
+from frdiff_tune.errors import MeasureError
+from frdiff_tune.measure import PAIRED, Lpips
 from frdiff_tune.search import Space, TrialOutcome, TrialStopped, front, search_cases, tune
 from frdiff_tune.search.aim import Aim, loss
 from frdiff_tune.search.choice import pick
@@ -160,4 +163,29 @@ def test_proposals_share_their_draws_while_the_front_stays(
 
 def test_losses_are_decades() -> None:
     assert loss("lpips_median", 0.01) == pytest.approx(-2) and loss("lpips", 0.0) == pytest.approx(-5)
-    assert loss("ssim", 0.99) == pytest.approx(-2) and loss("psnr", 30.0) == pytest.approx(-3)
+    assert loss("ssim", 1.0) == pytest.approx(-5) and loss("psnr", 38.0) == pytest.approx(loss("psnr", 28.0) - 1)
+
+
+def test_every_metric_flips_at_the_same_loss() -> None:
+    """So one law of how distances grow serves all: also where equality is 0 and values are hundredths, or shares."""
+    for name, metric in PAIRED.items():
+        assert loss(name, metric.flip) == pytest.approx(log10(0.05)), name
+    assert loss("clip_score_change", 0.0) == loss("clip_score_change", 1.5) == pytest.approx(-5)
+    assert loss("clip_score_change", -1.0) == pytest.approx(-2)
+    assert loss("flips", 0.0) == pytest.approx(log10(0.005)) and loss("flips", 1.0) == pytest.approx(log10(0.5))
+
+
+def test_a_metric_of_another_range_says_what_equal_pictures_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shift(Lpips):
+        name, unit, flip = "shift", "levels", 20.0
+
+    class Likeness(Lpips):
+        name, flip, better = "likeness", 80.0, "higher"
+
+    monkeypatch.setitem(PAIRED, "shift", Shift)
+    monkeypatch.setitem(PAIRED, "likeness", Likeness)
+    assert loss("shift", 200.0) == pytest.approx(log10(0.5)) and loss("shift", 4.0) == pytest.approx(-2)
+    with pytest.raises(MeasureError, match="`equal` of the metric likeness must be better than its flip 80 but is 1"):
+        loss("likeness", 90.0)
+    monkeypatch.setattr(Likeness, "equal", 100.0)
+    assert loss("likeness", 96.0) == pytest.approx(-2)

@@ -13,6 +13,8 @@ from frdiff_tune.measure.picture import Pictures
 
 Better = Literal["lower", "higher"]
 CHUNK = 16  # pictures per network call
+FLIP_DISTANCE = 0.05
+"""Distance at which every metric's pictures count as another composition: LPIPS's own."""
 
 
 class Paired(ABC):
@@ -36,6 +38,8 @@ class Paired(ABC):
     """Which values are closer to the reference."""
     flip: ClassVar[float]
     """Beyond this value a picture counts as another composition."""
+    equal: ClassVar[float | None] = None
+    """Its value for equal pictures; None: 0 where lower values are better, else 1."""
     smallest_side: ClassVar[int] = 1
     """Of the pictures that it can compare, in px."""
 
@@ -60,6 +64,29 @@ class Paired(ABC):
                 for first in range(0, len(ours), CHUNK)
             ]
             return tuple(torch.cat(parts).double().reshape(len(drawn), -1).mean(1).tolist())
+
+    @classmethod
+    def distance(cls, value: float) -> float:
+        """Returns how far a value is from equality on LPIPS's scale, whatever the metric's own: 0 is equal, 0.05 a flip.
+
+        Decibels are the logarithm of an error, which is the distance; other values count by their difference.
+
+        Arguments:
+            value: Of the metric.
+
+        Raises:
+            MeasureError: If the metric's values for equal pictures are no better than those of a flip.
+        """
+        sign = 1.0 if cls.better == "higher" else -1.0
+        if cls.unit == "dB":
+            return float(FLIP_DISTANCE * 10 ** (sign * (cls.flip - value) / 10))
+        equal = cls.equal if cls.equal is not None else max(sign, 0.0)
+        if sign * (equal - cls.flip) <= 0:
+            raise MeasureError(
+                f"`equal` of the metric {cls.name} must be better than its flip {cls.flip:g} but is {equal:g}. Set it in the "
+                f"class to the value of equal pictures, such as `equal = 100.0`."
+            )
+        return max(FLIP_DISTANCE * (value - equal) / (cls.flip - equal), 0.0)
 
     def check(self, drawn: Drawn, references: Drawn) -> None:
         """Checks that pictures can be compared.

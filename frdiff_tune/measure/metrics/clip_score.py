@@ -33,6 +33,7 @@ class ClipScoreChange(Paired):
     unit = "1"
     better: ClassVar[Better] = "higher"
     flip = -5.0  # not measured, as CLIP's weights are not at hand here: about half of what parts right from wrong captions
+    equal = 0.0
 
     def __init__(self, device: torch.device | str = "cpu", weights: Path | None = None) -> None:
         super().__init__(device, weights)

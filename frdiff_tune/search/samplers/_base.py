@@ -14,6 +14,7 @@ from optuna.study import Study
 from frdiff_tune.search.elsewhere import Elsewhere
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.objective import OBJECTIVES
+from frdiff_tune.search.volume import FLOOR
 
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
@@ -32,6 +33,7 @@ class Proposal:
         limits: What it bounds.
         elsewhere: Policies whose quality is known from another machine.
         batch: Pictures per call.
+        min_lpips: Mean LPIPS below which nothing is closer.
     """
 
     space: "Space"
@@ -42,6 +44,7 @@ class Proposal:
     limits: tuple[Limit, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
     batch: int = 1
+    min_lpips: float = FLOOR
 
     @property
     def seed(self) -> int:

@@ -53,7 +53,7 @@ def guided(proposal: Proposal) -> BaseSampler:
     Arguments:
         proposal: What is proposed for; what other running trials try counts as if it were measured as foreseen.
     """
-    aim = Aim.of(proposal.objectives, proposal.limits, proposal.batch)
+    aim = Aim.of(proposal.objectives, proposal.limits, proposal.batch, proposal.min_lpips)
     return local(proposal) if aim is None else GuidedSampler(proposal, aim)
 
 
