@@ -1,4 +1,4 @@
-"""Ours: a linear multistep scheduler fitted on the policy's own states, on a uniform or a searched part of the reference's grid."""
+"""Ours: a linear multistep scheduler, fitted on the policy's own states, on a uniform or a searched grid."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -59,7 +59,7 @@ class FittedSteps(Method):
                 except StopIteration as end:
                     return list(end.value)
 
-        options = {"fitted grid": calls, "tries": self.tries, "cases": self.cases, "options": repr(self.options)}
+        options = {"fitted grid": calls, "tries": self.tries, "searched_cases": self.cases, "options": repr(self.options)}
         grid = stored(cache_folder(), key_of(study, fit.bench.pipe, fit.cases, **options), search, SHELF)
         return fit.fit(fit.policy(grid)).policy
 

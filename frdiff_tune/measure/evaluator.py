@@ -178,6 +178,11 @@ class Evaluator:
             self._settle()
 
     @property
+    def bench(self) -> Bench:
+        """Holds the pipeline; whoever runs it beside the evaluator must run it there."""
+        return self._bench
+
+    @property
     def anchor_ms(self) -> float:
         """Latency of the anchor, in ms."""
         return latency_of([pair.second.total_ms for pair in self._prepared()]).median_ms

@@ -128,6 +128,21 @@ def stored(
     return found
 
 
+def peek(folder: Path, key: str, shelf: str = "references") -> Any:  # noqa: ANN401
+    """Returns what is kept under ``key``; None if there is nothing."""
+    from joblib import Memory
+
+    place = folder / shelf / key[:2] / key
+    if not place.is_dir():
+        return None
+    cached = Memory(place, verbose=0).cache(_made, ignore=["make"])
+    return _quietly(cached, key, _nothing) if cached.check_call_in_cache(key, _nothing) else None
+
+
+def _nothing() -> None:
+    raise AssertionError("it is on the disk")
+
+
 # joblib makes everything anew when this source changes, its annotations included
 def _made(key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401
     return make()

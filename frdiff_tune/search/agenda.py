@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-from frdiff_tune.search.outcome import what
+from frdiff_tune.search.outcome import POLISHED_FROM, what
 from frdiff_tune.search.samplers import FORESEEING
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.starting import KNOWN_KINDS, SHARE, TURNS, StartingPoint, starting_points
@@ -62,3 +62,11 @@ class Agenda:
 
     def _what(self, point: StartingPoint) -> tuple[str, str]:
         return self.space.decode(point.params).digest, self.space.capture(point.params)
+
+
+def takes_place(trial: FrozenTrial) -> bool:
+    """Whether a trial takes a place in the order of proposals: all but those that are tried again."""
+    if POLISHED_FROM in trial.user_attrs:
+        return False
+    failed = trial.state == TrialState.FAIL and not trial.user_attrs.get("broken_off", True)
+    return failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)

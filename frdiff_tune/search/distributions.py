@@ -31,6 +31,14 @@ def within(value: Any, distribution: BaseDistribution) -> bool:  # noqa: ANN401
     return bool(distribution.low <= value <= distribution.high and abs(steps - round(steps)) < 1e-6)
 
 
+def first_value(distribution: BaseDistribution) -> Any:  # noqa: ANN401
+    """Returns a parameter's first choice, or its least number."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))
+    return distribution.low
+
+
 def values_of(distribution: BaseDistribution) -> Sequence[Any] | None:
     """Returns the values of a parameter, or None if it has infinitely many."""
     if isinstance(distribution, CategoricalDistribution):

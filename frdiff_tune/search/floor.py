@@ -16,7 +16,7 @@ from frdiff_tune.search.study import Study
 from frdiff_tune.search.volume import min_lpips
 
 if TYPE_CHECKING:
-    from frdiff_tune.search.setting import Measures
+    from frdiff_tune.search.measures import Measures
 
 FLOOR = "frdiff:floor"
 """Attribute of Optuna's study: the floor's figures, or under ``ABSENCE`` why there is none."""

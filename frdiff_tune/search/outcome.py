@@ -152,6 +152,8 @@ class TrialStopped(EndedTrial):
     of: int
 
     def __str__(self) -> str:
+        if not self.count:
+            return f"stopped before any image, the fit of trial {self.beaten_by} ends nearer to the reference in no more steps"
         return f"stopped after {self.count} of {self.of} pictures, trial {self.beaten_by} is no slower and surely closer"
 
     @classmethod

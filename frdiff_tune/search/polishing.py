@@ -15,10 +15,10 @@ from frdiff_tune.measure import Case
 from frdiff_tune.policy import Policy
 from frdiff_tune.search import setting
 from frdiff_tune.search.descent import RATE, descend, descendable
+from frdiff_tune.search.measures import Measures
 from frdiff_tune.search.outcome import POLISHED, POLISHED_FROM
 from frdiff_tune.search.pareto import Front, Point, front
 from frdiff_tune.search.run import Ended
-from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.study import Study
 from frdiff_tune.search.tuning import Preparing, opened
 

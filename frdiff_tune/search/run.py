@@ -7,17 +7,19 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from frdiff_tune.errors import StudyError
 from frdiff_tune.measure import Failure, Interval, Measurement, Result, summarise
 from frdiff_tune.policy import Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import storage
-from frdiff_tune.search.agenda import Agenda
+from frdiff_tune.search.agenda import Agenda, takes_place
 from frdiff_tune.search.elsewhere import known_elsewhere, remember, remembered, same_pictures
+from frdiff_tune.search.first_rung import RUNG, beaten_at_first_rung, rung_of
 from frdiff_tune.search.floor import searched_min_lpips
 from frdiff_tune.search.ledger import Ledger, Place
+from frdiff_tune.search.measures import Measures
 from frdiff_tune.search.outcome import (
     KNOWN,
     POLICY,
@@ -39,7 +41,6 @@ from frdiff_tune.search.prospect import SKIPS, foreseen_beaten, prospect_of
 from frdiff_tune.search.racing import Member, Race
 from frdiff_tune.search.rivals import members, races
 from frdiff_tune.search.samplers import EXHAUSTED, SAMPLERS, Proposal
-from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.starting import StartingPoint
 from frdiff_tune.search.study import Study
@@ -154,7 +155,7 @@ class Run:
             if key not in kept:
                 self.optuna_study.set_user_attr(key, value)
 
-    def _finished(self) -> list[optuna.trial.FrozenTrial]:
+    def _finished(self) -> list[FrozenTrial]:
         """Returns the finished trials without repeats, those that failed for good or were stopped among them."""
         ended = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
         counted = [trial for trial in ended if POLISHED_FROM not in trial.user_attrs]
@@ -196,7 +197,7 @@ class Run:
     def _ask(self, agenda: Agenda) -> Trial:
         """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""
         everything = self.optuna_study.get_trials(deepcopy=False)
-        tried = sum(_counts(trial) for trial in everything)
+        tried = sum(takes_place(trial) for trial in everything)
         if not any(trial.state == TrialState.WAITING for trial in everything):
             point = agenda.due(tried, everything)
             given = {} if point is None else {"family": agenda.points[point].family, "starting": point}
@@ -222,6 +223,11 @@ class Run:
         known: list[Measurement] = []
         exempt = trial.user_attrs.get("family", "").startswith((KNOWN, POLISHED)) or not races(self.study)
         rivals = [] if exempt else members(self.optuna_study, self.ledger, self.places)
+        self._keep(trial, {RUNG: rung_of(policy)} if policy.fit else {})
+        others = self.optuna_study.get_trials(deepcopy=False)
+        if not exempt and (nearer := beaten_at_first_rung(policy, others)) is not None:
+            self._stop(trial, policy, capture, nearer.number, [], twin)
+            return
         for block in self._blocks(policy, place, capture):
             if isinstance(block, Failure):
                 self._keep(trial, failure_attributes(block, digest, capture, policy.nfe) | _twin(twin))
@@ -229,15 +235,22 @@ class Run:
                 return
             known.append(block)
             if winner := self._winner(known, rivals):
-                drawn = {"beaten_by": winner.number, "count": sum(len(each.cases) for each in known)}
-                wanted = {"of": self.study.file.cases.search_count, "nfe": policy.nfe}
-                so_far = self._summary(known)
-                learnt = {SO_FAR: {"latency_ms": so_far.latency_ms.value, **{k: v.value for k, v in so_far.figures.items()}}}
-                self._keep(trial, {"digest": digest, "capture": capture, **drawn, **wanted, **learnt} | _twin(twin))
-                self.optuna_study.tell(trial, state=TrialState.PRUNED)
+                self._stop(trial, policy, capture, winner.number, known, twin)
                 return
         result, batch = self._summary(known), self.study.file.call.batch
         self._tell(trial, attributes(result, digest, capture, self.reference_ms, batch) | _twin(twin))
+
+    def _stop(
+        self, trial: Trial, policy: Policy, capture: Capture, by: int, known: list[Measurement], twin: FrozenTrial | None
+    ) -> None:
+        """Ends a trial of which not all was measured, because the trial with the number ``by`` beats it."""
+        values: dict[str, Any] = {"digest": policy.digest, "capture": capture, "nfe": policy.nfe, "beaten_by": by}
+        values |= {"count": sum(len(each.cases) for each in known), "of": self.study.file.cases.search_count}
+        if known:
+            so_far = self._summary(known)
+            values[SO_FAR] = {"latency_ms": so_far.latency_ms.value, **{k: v.value for k, v in so_far.figures.items()}}
+        self._keep(trial, values | _twin(twin))
+        self.optuna_study.tell(trial, state=TrialState.PRUNED)
 
     def _winner(self, known: list[Measurement], rivals: list[Member]) -> Member | None:
         """Returns who surely beats a trial of which not all is measured."""
@@ -288,13 +301,5 @@ class Run:
         return Latency.model_validate_json(json.dumps(self.optuna_study.user_attrs["frdiff:reference_latency"])).median_ms
 
 
-def _counts(trial: optuna.trial.FrozenTrial) -> bool:
-    """Whether a trial takes a place in the order of proposals: all but those that are tried again."""
-    if POLISHED_FROM in trial.user_attrs:
-        return False
-    failed = trial.state == TrialState.FAIL and not trial.user_attrs.get("broken_off", True)
-    return failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-
-
-def _twin(twin: optuna.trial.FrozenTrial | None) -> dict[str, int]:
+def _twin(twin: FrozenTrial | None) -> dict[str, int]:
     return {} if twin is None else {"duplicate_of": twin.number}

@@ -1,16 +1,14 @@
 """What a study is measured with: the pipeline, its cases, and the evaluator that measures."""
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from frdiff_tune.measure import (
     COUNTERS,
     Case,
-    Failure,
     Figure,
-    Measurement,
     Walk,
     cases_digest,
     counters,
@@ -25,12 +23,16 @@ from frdiff_tune.measure import (
     trajectory,
     weights_fingerprint,
 )
-from frdiff_tune.policy import Floor, Latency, Machine, Policy
+from frdiff_tune.measure.bench import Bench
+from frdiff_tune.policy import Machine
 from frdiff_tune.runtime import Capture, Recording, Trajectory, load_pipeline
 from frdiff_tune.search.autofr import Learnt, learnt_gates
 from frdiff_tune.search.cost_figure import COSTS
+from frdiff_tune.search.fitted_part import make_fit
 from frdiff_tune.search.ledger import Place
+from frdiff_tune.search.measures import Measures
 from frdiff_tune.search.space import Space
+from frdiff_tune.search.space_file import FITTED
 from frdiff_tune.search.starting import AUTOFR
 from frdiff_tune.search.study import Study
 
@@ -40,40 +42,6 @@ FOLLOWED = 8
 """Search cases to whose full runs jump scores are fitted, and in which keyframe sets are found."""
 HELD_OUT_SEED = 1_000_000
 """Seeds of held-out cases count from here, so that no prompt and no noise of theirs was seen by the search."""
-
-
-class Measures(Protocol):
-    """What measures a policy, a block of cases at a time; ``Evaluator`` and recorded tables do."""
-
-    @property
-    def anchor_ms(self) -> float:
-        """Latency of the anchor run, in milliseconds."""
-        ...
-
-    @property
-    def reference_latency(self) -> Latency:
-        """Latency of the reference."""
-        ...
-
-    def prepare(self) -> Iterator[tuple[int, int]]:
-        """Makes references and warms up; yields what is done and what there is to do."""
-        ...
-
-    def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
-        """Yields a measurement per block of cases, from block ``first`` on, of a policy that is launched in a way."""
-        ...
-
-    def floor(self, count: int) -> Generator[tuple[int, int], None, Floor | None]:
-        """Measures the reference against four times its steps on so many cases; None where that cannot be measured."""
-        ...
-
-    def __enter__(self) -> Any:  # noqa: ANN401
-        """Keeps the pipeline patched between policies."""
-        ...
-
-    def __exit__(self, *error: Any) -> None:  # noqa: ANN401
-        """Restores the pipeline."""
-        ...
 
 
 def cache_folder() -> Path:
@@ -192,22 +160,29 @@ def gates_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> tuple[Learnt, 
     return learnt_gates(pipe, cases, call.arguments, steps=steps, T=T, folder=cache_folder())
 
 
-def space_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> Space:  # noqa: ANN401
+def space_of(study: Study, pipe: Any, cases: tuple[Case, ...], bench: Bench | None = None) -> Space:  # noqa: ANN401
     """Returns the study's space on its pipeline; what it fits forecasts to is recorded, if it was not before.
 
     Raises:
         SpaceError: If the pipeline can run none of the solvers.
         MismatchError: If a group means no site.
     """
+    call, batch, fit = study.file.call, study.file.cases.quality_batch, None
+    if FITTED in study.space.steps.scheduler:
+        where, steps = bench or Bench(pipe), call.num_inference_steps
+        fit = make_fit(
+            where, cases, study.space.fit, steps=steps, call=call.arguments, folder=cache_folder(), batch=batch
+        )
     return Space(
         study.space,
         pipe,
-        study.file.call.num_inference_steps,
+        call.num_inference_steps,
         record=lambda groups: recording_of(study, pipe, cases, groups),
         captures=study.file.search.capture,
         walk=walk_of(study, pipe, cases),
         trajectory=trajectory_of(study, pipe, cases),
         gates=gates_of(study, pipe, cases),
+        fit=fit,
     )
 
 

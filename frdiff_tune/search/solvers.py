@@ -5,6 +5,7 @@ from typing import Any
 
 from frdiff_tune.errors import MismatchError, SpaceError
 from frdiff_tune.runtime import make_scheduler
+from frdiff_tune.search.space_file import FITTED
 
 
 def runnable(pipe: Any, names: Sequence[str], spacings: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401
@@ -23,6 +24,8 @@ def runnable(pipe: Any, names: Sequence[str], spacings: Sequence[str]) -> dict[s
     found: dict[str, Any] = {}
     refusals = []
     for name in names:
+        if name == FITTED:
+            continue
         for spacing in spacings if _spaced(name) else ("",):
             try:
                 options = {"timestep_spacing": spacing} if spacing else {}

@@ -14,6 +14,7 @@ random outside the space that all trials share. ``decode`` is total; ``encode`` 
     forecast.features              what stands in for features that are reused
     group.<name>                   True: the group reuses between keyframes where lam > 0
     every.<name>                   ... and computes there at every so many steps
+    fit.between                    scheduler "fitted": reuse steps between two keyframes; see ``fitted_part``
     capture                        how the network is launched; no part of the policy
 """
 
@@ -22,25 +23,28 @@ from functools import cache, cached_property, partial
 from itertools import product
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 
 from frdiff_tune.errors import SpaceError
 from frdiff_tune.measure import Walk
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Capture, Recording, Trajectory, full_policy, keyframe_policy
+from frdiff_tune.runtime.site import KnownSites
 from frdiff_tune.runtime.solver import timesteps_of
-from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.autofr import Learnt
-from frdiff_tune.search.distributions import distribution_of, share_of, within
+from frdiff_tune.search.distributions import within
 from frdiff_tune.search.encodings import ENCODINGS, Bounds, Encoding
+from frdiff_tune.search.fitted_part import FittedPart, encode_fitted
+from frdiff_tune.search.fitting import CaseFit
 from frdiff_tune.search.forecasts import HOLD, forecast, needs_recording
 from frdiff_tune.search.foresight import Foresight
 from frdiff_tune.search.grouping import Sites, resolve_groups, without_nesting
-from frdiff_tune.search.intervals import chosen, every, intervals_of, with_intervals
+from frdiff_tune.search.intervals import chosen, intervals_of, with_intervals
 from frdiff_tune.search.mixing_space import MixingSpace
+from frdiff_tune.search.parameters import parameters_of, variables_of
 from frdiff_tune.search.score_fit import ScoreFits, with_fit
 from frdiff_tune.search.solvers import runnable
-from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH, Params, SpaceFile, round_fit, round_strength
+from frdiff_tune.search.space_file import CAPTURE, FEATURES, FITTED, STRENGTH, Params, SpaceFile, round_fit, round_strength
 from frdiff_tune.search.trend import trends
 
 
@@ -56,6 +60,7 @@ class Space:
         trajectory: Full runs of the reference that jump scores are fitted to, if the space fits any; None: they are not fitted.
         captures: How the network may be launched.
         walk: How many steps the calls walk; None: all of a solver's timesteps.
+        fit: What solves for the weights of fitted steps; None: the space has none.
 
     Raises:
         SpaceError: If the pipeline can run none of the solvers, or walks no steps with any of them.
@@ -72,6 +77,7 @@ class Space:
         walk: Walk | None = None,
         trajectory: Trajectory | None = None,
         gates: Sequence[Learnt] = (),
+        fit: CaseFit | None = None,
     ) -> None:
         self.file = file
         self.pipe = pipe
@@ -85,8 +91,13 @@ class Space:
         self.groups = resolve_groups(pipe, file.groups)
         self.nested = cache(partial(without_nesting, self.groups))
         self.mixing = MixingSpace(file.mixing)
-        self.variables = _variables(file.forecast.variable, pipe)
+        self.variables = variables_of(file.forecast.variable, pipe)
         self._full: dict[tuple[int, str], Policy] = {}
+        self.fitted: FittedPart | None = None
+        if fit is not None and FITTED in file.steps.scheduler:
+            self.schedulers[FITTED] = pipe.scheduler
+            T = len(self.times(self.full(reference_steps, FITTED), FITTED))
+            self.fitted = FittedPart(fit, file.fit.between, T)
         longest = max(self.full(self.steps[1], label).T for label in self.schedulers)
         rules = file.keyframes
         bounds = Bounds(longest=longest, **rules.model_dump(exclude={"encodings", "every"}))
@@ -128,6 +139,7 @@ class Space:
             steps: Step count.
             scheduler: Label of one of ``schedulers``.
         """
+        steps = self.reference_steps if scheduler == FITTED else steps
         if (steps, scheduler) not in self._full:
             solver = self.schedulers[scheduler]
             T = self._walk.T(steps, solver)
@@ -150,32 +162,7 @@ class Space:
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         """Every parameter with its values, in the order in which they are suggested."""
-        forecast = self.file.forecast
-        keyframes = {
-            f"keyframes.{name}": distribution_of(numbers)
-            for encoding in self.encodings.values()
-            for name, numbers in encoding.parameters.items()
-        }
-        mixing = {
-            name: FloatDistribution(low, high, log=step is None and low < high, step=step or (1.0 if low == high else None))
-            for name, (low, high, step) in self.mixing.parameters.items()
-        }
-        return {
-            "num_inference_steps": IntDistribution(*self.steps, step=self.file.steps.grid),
-            "scheduler": CategoricalDistribution(tuple(self.schedulers)),
-            "keyframes.encoding": CategoricalDistribution(tuple(self.encodings)),
-            **keyframes,
-            "mixing": CategoricalDistribution(self.mixing.families),
-            **mixing,
-            "forecast.order": CategoricalDistribution(forecast.order),
-            **({STRENGTH: FloatDistribution(*forecast.strength, step=forecast.strength_grid)} if self.has_strength else {}),
-            **(dict.fromkeys(forecast.fits, share_of(forecast)) if self.has_fit else {}),
-            "forecast.variable": CategoricalDistribution(self.variables),
-            **({FEATURES: CategoricalDistribution(forecast.features)} if len(forecast.features) > 1 else {}),
-            **{f"group.{name}": CategoricalDistribution((False, True)) for name in self.file.groups},
-            **{every(name): CategoricalDistribution(self.intervals) for name in self.file.groups if self.intervals[1:]},
-            **({CAPTURE: CategoricalDistribution(self.captures)} if len(self.captures) > 1 else {}),
-        }
+        return parameters_of(self)
 
     def capture(self, params: Params) -> Capture:
         """Returns how the network is launched."""
@@ -203,6 +190,8 @@ class Space:
 
     def steps_of(self, params: Params) -> int:
         """Returns the denoiser steps of the run that parameters write."""
+        if self.fitted is not None and params["scheduler"] == FITTED:
+            return self.fitted.T
         return self.full(params["num_inference_steps"], params["scheduler"]).T
 
     def decode(self, params: Params) -> Policy:
@@ -216,12 +205,15 @@ class Space:
         """
         scheduler = params["scheduler"]
         full = self.full(params["num_inference_steps"], scheduler)
+        keyframes, groups = self.keyframes(params)[0], self.reusing(params)
+        if self.fitted is not None and scheduler == FITTED:
+            return full if len(keyframes) == self.fitted.T else self.fitted.decode(params, keyframes, groups)
         policy = keyframe_policy(
             self.pipe,
             full.sampling.num_inference_steps,
-            self.keyframes(params)[0],
+            keyframes,
             mixing=self.mixing.decode(params)(full.T),
-            groups=self.nested(tuple(name for name in self.groups if params[f"group.{name}"])),
+            groups=groups,
             order=params["forecast.order"],
             variable=params["forecast.variable"],
             strength=round_strength(params.get(STRENGTH, self.file.forecast.strength[0])),
@@ -237,8 +229,20 @@ class Space:
         features = params.get(FEATURES, self.file.forecast.features[0])
         return forecast(policy, features, self.recording, self.schedulers[scheduler])
 
+    def identity(self, params: Params) -> str:
+        """Returns what is equal for parameters that write the same policy; nothing is fitted for it."""
+        if self.fitted is not None and params["scheduler"] == FITTED:
+            return self.fitted.identity(params, self.keyframes(params)[0], self.reusing(params))
+        return self.decode(params).digest
+
+    def reusing(self, params: Params) -> KnownSites:
+        """Returns the groups that parameters let reuse, without those that lie inside others."""
+        return self.nested(tuple(name for name in self.groups if params[f"group.{name}"]))
+
     def encode(self, policy: Policy) -> dict[str, Any] | None:
         """Returns parameters that decode to a policy of the same digest, or None if it lies outside the space."""
+        if policy.sampling.grid is not None:
+            return encode_fitted(self, policy)
         steps = policy.sampling.num_inference_steps
         if not self.steps[0] <= steps <= self.steps[1]:
             return None
@@ -268,8 +272,9 @@ class Space:
         return None
 
     def times(self, policy: Policy, scheduler: str) -> tuple[float, ...]:
-        """Returns the timesteps that a policy walks, length T, by one of ``schedulers``."""
-        return tuple(timesteps_of(self.schedulers[scheduler], policy.sampling.num_inference_steps)[-policy.T :])
+        """Returns the timesteps that a policy walks, length T, by one of ``schedulers``; fitted steps repeat none."""
+        times = tuple(timesteps_of(self.schedulers[scheduler], policy.sampling.num_inference_steps)[-policy.T :])
+        return tuple(dict.fromkeys(times)) if scheduler == FITTED else times
 
     def _features(self, policy: Policy) -> list[str]:
         """Returns the forecasts that may have made a policy; where its features are held, holding comes first."""
@@ -290,9 +295,3 @@ class Space:
             for encoding in self.encodings.values()
             for (name, numbers), value in zip(encoding.parameters.items(), encoding.encode(keyframes, T).values(), strict=True)
         }
-
-
-def _variables(names: tuple[Variable, ...], pipe: Any) -> tuple[Variable, ...]:  # noqa: ANN401
-    """Returns the variables without the one that is the network's own output under another name."""
-    same = pipe.scheduler.config.get("prediction_type", "epsilon")
-    return tuple(name for name in names if name != same or "output" not in names)

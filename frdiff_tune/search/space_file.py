@@ -20,6 +20,10 @@ FIT = "forecast.fit"
 """The parameter by which a study varies how far jump scores go towards fitted ones; with three parts, its beginning."""
 FIT_STEP = 0.25
 """Grid of that; spaces may have a coarser one."""
+FITTED = "fitted"
+"""The scheduler whose weights are solved for."""
+BETWEEN = "fit.between"
+"""The parameter by which a study varies how many reuse steps stand between two keyframes of fitted steps."""
 CAPTURE = "capture"
 """The parameter by which a study varies how the network is launched."""
 STRENGTH_STEP = 0.05
@@ -140,7 +144,8 @@ class StepsSection(Section):
     Arguments:
         num_inference_steps: Bounds of the step count; what lies above the reference's is cut off.
         grid: Distance of neighbouring step counts.
-        scheduler: Class names of diffusers' schedulers.
+        scheduler: Class names of diffusers' schedulers; ``fitted``: a part of the reference's own steps, with weights that are
+            solved for on the policy's own states (the table ``fit``).
         spacing: How timesteps are spread, for schedulers that have a choice.
     """
 
@@ -149,6 +154,13 @@ class StepsSection(Section):
     scheduler: Names = ("DDIMScheduler",)
     spacing: Names = ("trailing",)
 
+    @field_validator("scheduler")
+    @classmethod
+    def _not_alone(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value == (FITTED,):
+            raise ValueError('must name a scheduler of diffusers beside "fitted" but got none. Add the model\'s own.')
+        return value
+
     @field_validator("spacing")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -156,6 +168,22 @@ class StepsSection(Section):
             if name not in SPACINGS:
                 raise ValueError(f"must name spacings but got {name!r}. {nearest(name, SPACINGS)}")
         return value
+
+
+class FitSection(Section):
+    """How the weights of ``fitted`` steps are solved for.
+
+    Arguments:
+        cases: The first so many search cases are fitted on: 48 do not overfit, 8 do.
+        memory: Predictions that a step weighs at most.
+        ridge: Pull towards the first-order solver, as a share of the predictions' energy.
+        between: Steps between two of the keyframes, at which the chosen groups reuse their features: what a trial may have.
+    """
+
+    cases: Annotated[int, Field(ge=2, le=4096)] = 48
+    memory: Annotated[int, Field(ge=1, le=8)] = 3
+    ridge: Annotated[float, Field(ge=0, le=1e6, strict=False)] = 1e-3
+    between: Annotated[tuple[Annotated[int, Field(ge=0, le=16)], ...], AfterValidator(_filled)] = (0, 1, 2)
 
 
 class MixingSection(Section):
@@ -249,6 +277,7 @@ class SpaceFile(Section):
         groups: Group name -> patterns of site names; a pattern without a dot may name one of the family's own groups.
         keyframes: Where keyframes may be.
         steps: How many steps, and by which solver.
+        fit: How weights of fitted steps are solved for.
         mixing: The lam families.
         forecast: The jump score, and the features that are reused.
     """
@@ -256,6 +285,7 @@ class SpaceFile(Section):
     groups: dict[str, Names] = Field(default_factory=dict)
     keyframes: KeyframesSection = KeyframesSection()
     steps: StepsSection = StepsSection()
+    fit: FitSection = FitSection()
     mixing: MixingSection = MixingSection()
     forecast: ForecastSection = ForecastSection()
 

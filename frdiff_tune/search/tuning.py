@@ -12,8 +12,8 @@ from frdiff_tune.measure import cases_digest
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.floor import measure_floor
 from frdiff_tune.search.ledger import Ledger
+from frdiff_tune.search.measures import Measures
 from frdiff_tune.search.run import Ended, Run
-from frdiff_tune.search.setting import Measures
 from frdiff_tune.search.study import Study
 
 
@@ -79,6 +79,11 @@ def _prepared(run: Run) -> Iterator[Preparing]:
     before = 0
     for done, before in run.evaluator.prepare():
         yield Preparing(done, before)
+    if run.space.fitted is not None:
+        start = before
+        for done, total in run.space.fitted.fit.record():
+            before = start + total
+            yield Preparing(start + done, before)
     for done, total in measure_floor(run.study, run.optuna_study, run.evaluator):
         yield Preparing(before + done, before + total)
 
@@ -107,7 +112,7 @@ def opened(
     more = {"cases.digest": cases_digest(cases), **{f"machine.{key}": value for key, value in machine.items()}}
     return Run(
         study=study,
-        space=setting.space_of(study, pipe, cases),
+        space=setting.space_of(study, pipe, cases, getattr(evaluator, "bench", None)),
         optuna_study=storage.open_study(study, database, more),
         ledger=Ledger(database.engine),
         places={capture: setting.place_of(study, pipe, cases, capture) for capture in captures},

@@ -2,14 +2,14 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from frdiff_tune.errors import SpaceError
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.measure.case import Case, blocks, call_arguments, cases_digest, digest_of
-from frdiff_tune.measure.references import setting_of, stored
+from frdiff_tune.measure.references import peek, setting_of, stored
 from frdiff_tune.measure.trajectories import guidance_of
 from frdiff_tune.measure.walk import Walk
 from frdiff_tune.policy import Fit, Policy, SchedulerInfo
@@ -61,8 +61,33 @@ class CaseFit:
         self._folder = Path(folder)
         self._model = describe_model(bench.pipe)
         self._walk = Walk(bench.pipe, self.cases, self.call)
-        self.states = self._stored_states()
+        self._fitted: dict[str, Policy] = {}
         self._caches: dict[tuple[int, FitOptions, Any], PrefixCache] = {}
+
+    @cached_property
+    def states(self) -> ReferenceStates:
+        """The reference's states, recorded when they are first asked for."""
+        return drain(self.record())
+
+    @cached_property
+    def _key(self) -> str:
+        self.bench.use(None)
+        setting = setting_of(self.bench.pipe, self.steps, self.call)
+        return digest_of(["states", setting, [case.digest for case in self.cases], ENTRIES])
+
+    def record(self) -> Generator[tuple[int, int], None, ReferenceStates]:
+        """Yields how many cases are recorded and how many there are; returns their states, from the disk if they lie there."""
+        about = {"model": type(self.bench.pipe).__name__, "steps": str(self.steps), "pictures": str(len(self.cases))}
+        recorded = peek(self._folder, self._key, SHELF)
+        if recorded is None:
+            done, steps = 0, record_states(self.bench, self.calls, self.steps)
+            while recorded is None:
+                try:
+                    done += next(steps)
+                    yield min(done, len(self.cases)), len(self.cases)
+                except StopIteration as end:
+                    recorded = _packed(end.value)
+        return _unpacked(stored(self._folder, self._key, lambda: recorded, SHELF, about))
 
     @property
     def calls(self) -> list[Call]:
@@ -107,6 +132,18 @@ class CaseFit:
         """Returns a policy with fitted weights, which states what it was fitted on."""
         result = drain(self.steps_of(policy, cases))
         return FitResult(self.recorded(result, cases), result.residuals, result.errors, result.network_calls)
+
+    def fitted(self, policy: Policy) -> Policy:
+        """Returns a policy with fitted weights, from the disk if it was fitted before: whoever asks gets the same tables.
+
+        Arguments:
+            policy: From ``policy``.
+        """
+        if policy.digest not in self._fitted:
+            key = digest_of(["fit", self._key, policy.digest, asdict(self.options)])
+            text = stored(self._folder, key, lambda: self.fit(policy).policy.model_dump_json(by_alias=True), "fits")
+            self._fitted[policy.digest] = Policy.model_validate_json(text)
+        return self._fitted[policy.digest]
 
     def error(self, policy: Policy, cases: int | None = None) -> FitResult:
         """Returns how near the reference a policy comes as it is."""
@@ -153,16 +190,6 @@ class CaseFit:
         for block in self._blocks:
             total += len(block) if total < cases else 0
         return total
-
-    def _stored_states(self) -> ReferenceStates:
-        self.bench.use(None)
-        setting = setting_of(self.bench.pipe, self.steps, self.call)
-        key = digest_of(["states", setting, [case.digest for case in self.cases], ENTRIES])
-        about = {"model": type(self.bench.pipe).__name__, "steps": str(self.steps), "pictures": str(len(self.cases))}
-        return _unpacked(stored(self._folder, key, self._recorded_states, SHELF, about))
-
-    def _recorded_states(self) -> dict[str, Any]:
-        return _packed(drain(record_states(self.bench, self.calls, self.steps)))
 
 
 def _call(block: Sequence[Case], call: Mapping[str, Any], run: Any) -> Any:  # noqa: ANN401

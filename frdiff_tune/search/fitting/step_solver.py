@@ -32,13 +32,13 @@ class FitOptions:
         SpaceError: If a number is out of its range.
     """
 
-    memory: int = 4
+    memory: int = 3
     ridge: float = 1e-3
     free_state: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.memory, bool) or not isinstance(self.memory, int) or not 1 <= self.memory <= 8:
-            raise SpaceError(f"`memory` must lie in [1, 8] but got {self.memory!r}. Use 4: more has not been better.")
+            raise SpaceError(f"`memory` must lie in [1, 8] but got {self.memory!r}. Use 3: more has not been better.")
         if not isfinite(self.ridge) or self.ridge < 0:
             raise SpaceError(f"`ridge` must be a finite number from 0 on but got {self.ridge!r}. Use 1e-3.")
 

@@ -1,11 +1,12 @@
 """The errors of a policy, foreseen from recorded full runs, without a network call.
 
-Where a policy does something else than compute, the sample ends up elsewhere. Five kinds of that are told apart:
+Where a policy does something else than compute, the sample ends up elsewhere. Six kinds of that are told apart:
 
     jump      a forecast score stands in, in the first, second or last third of the run:
               r[t] = (1 - lam[t]) (sum_k w[t, k] z[s_k] - z[t])
     fit       fitted weights in the last third: the same r, times their share. A run that has left its way is not what
               they were fitted to
+    fitted    steps of the reference that fitted steps do not walk: the same r of held clean samples, in each third
     group     features are kept; they change as the score does:  r[t] = lam[t] (z[s_0] - z[t])
     steps     the reference's solver with fewer steps:  T_reference / T - 1
     solver    another solver:  T_reference / T
@@ -36,6 +37,7 @@ from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.foresight.outline import Outline
 from frdiff_tune.search.intervals import computing
 from frdiff_tune.search.jump_error import levels_at
+from frdiff_tune.search.space_file import FITTED
 
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
@@ -44,6 +46,8 @@ Array = NDArray[np.float64]
 
 JUMPS = ("jump early", "jump middle", "jump late")
 """What forecast scores make, by thirds of the run."""
+FITTED_JUMPS = ("fitted early", "fitted middle", "fitted late")
+"""What is left of that where the weights of the steps are solved for."""
 EARLY = (0.5, 1.0, 1.5)
 """How much errors of noisy steps count: less than, as, and more than if the network did not react."""
 SHAPE = (
@@ -112,11 +116,13 @@ class ErrorSources:
     def __init__(self, space: "Space") -> None:
         self.space = space
         self.own = _own_label(space)
-        self.solvers = tuple(label for label in space.schedulers if label != self.own)
+        self.solvers = tuple(label for label in space.schedulers if label not in (self.own, FITTED))
+        self.fits = (FITTED,) if FITTED in space.schedulers else ()
         groups, solvers = (f"group {g}" for g in space.groups), (f"solver {label}" for label in self.solvers)
-        self.names = (*JUMPS, "fit late", *groups, "steps", *solvers)
+        self.names = (*JUMPS, "fit late", *groups, "steps", *solvers, *(FITTED_JUMPS if self.fits else ()))
         self.forecasts = tuple(name for name in space.file.forecast.features if name != HOLD)
-        chosen = {"group": space.groups, "solver": self.solvers, "variable": space.variables[1:], "feature": self.forecasts}
+        chosen = {"group": space.groups, "solver": (*self.solvers, *self.fits), "variable": space.variables[1:]}
+        chosen["feature"] = self.forecasts
         self.traits = (*SHAPE, "ratio", *(kind for kind, names in chosen.items() for _ in names))
         self.scales = np.array([SCALES[kind] for kind in self.traits])
         self._recorded: dict[Variable, Array] = {}
@@ -159,9 +165,12 @@ class ErrorSources:
         solvers = [log10(ratio) if label == outline.scheduler else -np.inf for label in self.solvers]
         thirds = [_decades(each) if each else -np.inf for each in by_third[1]]
         share = outline.shares[-1] if outline.shares else 0.0
-        sources = (*thirds, thirds[-1] + log10(share) if share else -np.inf, *groups, steps, *solvers)
+        sources = (thirds[-1] + log10(share) if share else -np.inf, *groups, steps, *solvers)
+        nothing_of = (-np.inf,) * len(JUMPS)
+        fitted = outline.scheduler in self.fits
+        jumped = (*nothing_of, *sources, *thirds) if fitted else (*thirds, *sources, *(nothing_of if self.fits else ()))
         traits = np.array((*self._shape(outline, _total(by_third), reuse), *self._choices(outline, ratio)))
-        return Foreseen(sources, tuple((traits * self.scales).tolist()))
+        return Foreseen(jumped, tuple((traits * self.scales).tolist()))
 
     def _jump(self, outline: Outline) -> Array:
         """Returns what forecast scores make, for every weight of early steps and by thirds of the run, with shape (3, 3)."""
@@ -216,7 +225,7 @@ class ErrorSources:
     def _choices(self, outline: Outline, ratio: float) -> tuple[float, ...]:
         """Returns traits of what is chosen: one per name, 1 where it is."""
         groups = [float(g in outline.groups) for g in self.space.groups]
-        solvers = [float(label == outline.scheduler) for label in self.solvers]
+        solvers = [float(label == outline.scheduler) for label in (*self.solvers, *self.fits)]
         variables = [float(name == outline.variable) for name in self.space.variables[1:]]
         features = [float(name == outline.features) for name in self.forecasts]
         return (log10(ratio), *groups, *solvers, *variables, *features)

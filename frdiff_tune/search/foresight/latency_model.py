@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frdiff_tune.search.foresight.outline import Outline
+from frdiff_tune.search.space_file import FITTED
 
 Array = NDArray[np.float64]
 
@@ -64,6 +65,6 @@ class LatencyModel:
 @lru_cache(maxsize=2**14)
 def _row(outline: Outline, groups: tuple[str, ...], solvers: tuple[str, ...], reference_T: int) -> Array:
     """Returns what b is multiplied with, with shape (1, n); a proposal asks for that of every trial again."""
-    T = outline.T / reference_T
+    T = (outline.nfe if outline.scheduler == FITTED else outline.T) / reference_T  # fitted steps leave out what they jump
     reused = (-outline.reused(group) / reference_T for group in groups)
     return np.array([[1.0, T, outline.nfe / reference_T, *reused, *(T * (label == outline.scheduler) for label in solvers)]])

@@ -7,7 +7,7 @@ from frdiff_tune.policy.canonical import JUMP_BELOW
 from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.intervals import chosen, computing
-from frdiff_tune.search.space_file import FEATURES, STRENGTH, Params, round_fit, round_strength
+from frdiff_tune.search.space_file import FEATURES, FITTED, STRENGTH, Params, round_fit, round_strength
 
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
@@ -18,7 +18,7 @@ class Outline:
     """What parameters say of a policy; those that write the same policy have the same outline, as far as can be told.
 
     Arguments:
-        scheduler: Label of the solver.
+        scheduler: Label of the solver; of fitted steps the run is the reference's, and what they do not walk counts as jumped.
         steps: Step count of the call.
         keyframes: Step indices, step 0 first.
         mixing: lam per step, length T; 1 at keyframes.
@@ -82,6 +82,8 @@ def outline_of(space: "Space", params: Params) -> Outline:
         params: A value per name of ``space.distributions``.
     """
     keyframes, T = space.keyframes(params)
+    if space.fitted is not None and params["scheduler"] == FITTED:
+        return _fitted(space, params, keyframes, T)
     known = set(keyframes)
     lam = [float(value) if value >= JUMP_BELOW else 0.0 for value in space.mixing.decode(params)(T)]
     mixing = tuple(1.0 if t in known else value for t, value in enumerate(lam))
@@ -94,6 +96,19 @@ def outline_of(space: "Space", params: Params) -> Outline:
     intervals = tuple(chosen(params, groups, space.intervals).values())
     outline = Outline(scheduler, steps, tuple(keyframes), mixing, groups, features=features, every=intervals)
     return _with_trend(outline, space, params) if outline.jumps else outline
+
+
+def _fitted(space: "Space", params: Params, keyframes: list[int], T: int) -> Outline:
+    """Returns the outline of fitted steps: steps of the reference that are not walked count as jumps of held clean samples."""
+    assert space.fitted is not None, "the space fits"
+    if len(keyframes) == T:
+        return Outline(FITTED, space.reference_steps, tuple(range(T)), (1.0,) * T)
+    groups = space.reusing(params)
+    steps = space.fitted.schedule(params, keyframes, groups).steps
+    mixing = tuple(1.0 if t in steps else 0.0 for t in range(T))
+    names = tuple(groups) if len(steps) > len(keyframes) else ()
+    every = (0,) * len(names)
+    return Outline(FITTED, space.reference_steps, tuple(keyframes), mixing, names, "sample", every=every)
 
 
 def _with_trend(outline: Outline, space: "Space", params: Params) -> Outline:

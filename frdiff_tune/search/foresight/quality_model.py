@@ -31,6 +31,9 @@ PRIORS = {
     "jump late": (-1.0, -2.38, 1.92),
     "fit": (-1.0, -2.66, 1.8),
     "group": (-1.0, -2.63, 1.75),
+    "fitted early": (-1.0, -3.2, 1.5),  # jumps of a third of their distance: no table of fitted steps is recorded yet
+    "fitted middle": (-1.0, -2.2, 2.0),
+    "fitted late": (-1.0, -2.9, 1.5),
     "steps": (0.3, -2.1, 1.17),
     "solver": (0.3, -2.24, 3.18),
 }
@@ -40,7 +43,7 @@ LOOSE = (0.7, 0.6)
 settings that were tried in searches of the two recorded tables; no other model has confirmed them."""
 OWN = (0.35, 0.3)
 """As much of them is a kind's own; the rest jumps and groups share, as a distance does not know where an error comes from."""
-ALIKE = ("jump early", "jump middle", "jump late", "group")
+ALIKE = ("jump early", "jump middle", "jump late", "fitted early", "fitted middle", "fitted late", "group")
 MOST, LEAST = 0.5, 1e-5
 """LPIPS of pictures that have nothing to do with each other, and numerical noise."""
 SPREAD = 0.2

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.foresight import EARLY
 from frdiff_tune.search.samplers.neighbours import Neighbours
-from frdiff_tune.search.space_file import STRENGTH, Params
+from frdiff_tune.search.space_file import BETWEEN, FITTED, STRENGTH, Params
 from frdiff_tune.search.starting import KNOWN_KINDS, starting_points
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ draws, and the known policies."""
 STRENGTHS = (-0.25, 0.0, 0.0, 0.25, 0.5, 1.0)
 OWN_RUN = 0.6
 """Chance that a keyframe set of least foreseen error is for the reference's own steps and solver."""
+FITTED_RUN = 0.6
+"""Chance that such a set is for fitted steps, where the space has them."""
 REUSING = 0.3
 """Chance that such a set goes with whatever lam and groups, rather than with jumps alone."""
 
@@ -56,10 +59,11 @@ class Candidates:
                 yield self.neighbours(parents)
 
     def _known(self) -> Sequence[Params]:
-        """Returns the parameters of the known policies of the space."""
+        """Returns the parameters of the known policies of the space, and of the first fitted ones."""
         kept = self.space.foresight.kept
         if KNOWN_KINDS not in kept:
-            kept[KNOWN_KINDS] = [point.params for point in starting_points(self.space, kinds=KNOWN_KINDS)]
+            kinds = (*KNOWN_KINDS, FITTED)
+            kept[KNOWN_KINDS] = [point.params for point in starting_points(self.space, kinds=kinds)]
         found: Sequence[Params] = kept[KNOWN_KINDS]
         return found
 
@@ -73,10 +77,14 @@ class Candidates:
         if self.rng.random() > REUSING:
             params |= {f"group.{name}": False for name in section.groups}
             params |= {"mixing": "jump"} if "jump" in section.mixing.families else {}
-        if self.rng.random() < OWN_RUN:
+        fits = space.fitted is not None and self.rng.random() < FITTED_RUN
+        if fits:
+            params |= {"scheduler": FITTED, BETWEEN: self._of(section.fit.between)}
+        elif self.rng.random() < OWN_RUN:
             params |= {"scheduler": space.foresight.errors.own, "num_inference_steps": space.steps[1]}
-        own = params["forecast.variable"], int(self.rng.integers(len(EARLY)))
-        sets = space.foresight.errors.sets(params["num_inference_steps"], params["scheduler"], *own)
+        variable: Variable = "sample" if fits else params["forecast.variable"]
+        early = int(self.rng.integers(len(EARLY)))
+        sets = space.foresight.errors.sets(params["num_inference_steps"], params["scheduler"], variable, early)
         least, most = section.keyframes.count
         sizes = [size for size in sets if least <= size <= most] or list(sets)
         for _ in range(SIZES):

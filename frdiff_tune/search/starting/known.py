@@ -9,6 +9,7 @@ from typing import Any
 from frdiff_tune.runtime import default_groups, find_denoiser
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.space import Space
+from frdiff_tune.search.space_file import FITTED
 from frdiff_tune.search.starting.point import StartingPoint, own_scheduler, point, reference_T, trend
 from frdiff_tune.search.starting.timestep_lists import aligned_keyframes
 
@@ -29,7 +30,7 @@ def full(space: Space) -> Iterator[StartingPoint]:
 def fewer(space: Space) -> Iterator[StartingPoint]:
     """Yields fewer steps by the pipeline's own solver twice as often as by each other one."""
     own = own_scheduler(space)
-    others = [label for label in space.schedulers if label != own]
+    others = [label for label in space.schedulers if label not in (own, FITTED)]
     counts = [max(round(share * space.reference_steps), 1) for share in FEWER]
     runs = [(own, count) for count in counts[:4]] + [(label, counts[1]) for label in others]
     runs += [(own, count) for count in counts[4:]]

@@ -7,7 +7,7 @@ from typing import Any
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.intervals import every
 from frdiff_tune.search.space import Space
-from frdiff_tune.search.space_file import CAPTURE, FEATURES, STRENGTH
+from frdiff_tune.search.space_file import BETWEEN, CAPTURE, FEATURES, STRENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ def point(space: Space, family: str, keyframes: Sequence[int], T: int, **changes
         FEATURES: HOLD if HOLD in space.file.forecast.features else space.file.forecast.features[0],
         **{f"group.{name}": False for name in space.file.groups},
         **{every(name): space.intervals[0] for name in space.file.groups},
+        BETWEEN: space.file.fit.between[0],
     }
     return StartingPoint(family, {name: (params | changes)[name] for name in space.distributions})
 

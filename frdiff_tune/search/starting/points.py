@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from frdiff_tune.search.space import Space
+from frdiff_tune.search.starting.fitted import fitted
 from frdiff_tune.search.starting.known import aligned, fewer, frdiff, full, jumps
 from frdiff_tune.search.starting.own import blocks, dense_ends, found, learnt
 from frdiff_tune.search.starting.point import StartingPoint
@@ -15,7 +16,7 @@ MOST = 40
 AUTOFR = "autofr"
 """The kind for which gates are learnt before the first trial; never one of a study that does not name it."""
 TURNS = (
-    "found", "fewer-steps", "dense-ends", "frdiff", "found", "fewer-steps", "dense-ends", "found", "jump", "blocks",
+    "fitted", "found", "fewer-steps", "dense-ends", "frdiff", "found", "fewer-steps", "dense-ends", "found", "jump", "blocks",
     "timestep-lists", AUTOFR,
 )  # fmt: skip
 """Whose turn it is, over and over: more than half are of our own, and fewer steps come twice."""
@@ -24,6 +25,7 @@ KNOWN_KINDS = ("fewer-steps", "frdiff", "jump", "blocks")
 KINDS: dict[str, Callable[[Space], Iterator[StartingPoint]]] = {
     "found": found,
     "dense-ends": dense_ends,
+    "fitted": fitted,
     "blocks": blocks,
     "fewer-steps": fewer,
     "frdiff": frdiff,
@@ -67,7 +69,7 @@ def _distinct(space: Space, points: Iterator[StartingPoint]) -> Iterator[Startin
     seen: set[tuple[str, str]] = set()
     for point in points:
         if space.holds(point.params):
-            what = space.decode(point.params).digest, space.capture(point.params)
+            what = space.identity(point.params), space.capture(point.params)
             if what not in seen:
                 seen.add(what)
                 yield point

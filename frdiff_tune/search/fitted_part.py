@@ -1,0 +1,131 @@
+"""The part of a space that fits weights: keyframes are the full steps of a part of the reference's walk."""
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from frdiff_tune.errors import MismatchError
+from frdiff_tune.measure import Case, shuffled
+from frdiff_tune.measure.bench import Bench
+from frdiff_tune.policy import Policy
+from frdiff_tune.runtime.holder import own_scheduler
+from frdiff_tune.runtime.schedulers import read_grid
+from frdiff_tune.runtime.solver import walk as set_and_list
+from frdiff_tune.search.distributions import first_value
+from frdiff_tune.search.fitting import CaseFit, FitOptions
+from frdiff_tune.search.fitting.schedule import FittedSchedule, fitted_policy, schedule_of
+from frdiff_tune.search.grouping import Sites
+from frdiff_tune.search.space_file import BETWEEN, FITTED, FitSection, Params
+
+if TYPE_CHECKING:
+    from frdiff_tune.search.space import Space
+
+
+class FittedPart:
+    """Policies whose scheduler is ``fitted``.
+
+    Arguments:
+        fit: What solves for the weights.
+        between: Numbers of reuse steps between two full ones.
+        T: Steps of the reference's walk.
+    """
+
+    def __init__(self, fit: CaseFit, between: Sequence[int], T: int) -> None:
+        self.fit, self.between, self.T = fit, tuple(between), T
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The parameters that only this part has."""
+        return {BETWEEN: CategoricalDistribution(self.between)}
+
+    def schedule(self, params: Params, keyframes: Sequence[int], groups: Mapping[str, Sites]) -> FittedSchedule:
+        """Returns the schedule that parameters write.
+
+        Arguments:
+            params: A value per parameter of the space.
+            keyframes: The full steps.
+            groups: What reuses at steps between them; without groups there are none.
+        """
+        return FittedSchedule.of(keyframes, params[BETWEEN] if groups else 0, self.T)
+
+    def decode(self, params: Params, keyframes: Sequence[int], groups: Mapping[str, Sites]) -> Policy:
+        """Returns the fitted policy; see ``schedule`` for the arguments."""
+        schedule = self.schedule(params, keyframes, groups)
+        return fitted_policy(self.fit, schedule, groups if schedule.steps != schedule.full else {})
+
+    def identity(self, params: Params, keyframes: Sequence[int], groups: Mapping[str, Sites]) -> str:
+        """Returns what is equal for parameters that write the same policy, without fitting it."""
+        schedule = self.schedule(params, keyframes, groups)
+        return f"{FITTED} {schedule.steps} {schedule.full} {sorted(groups) if schedule.steps != schedule.full else ''}"
+
+    def encode(self, policy: Policy, known: Sequence[str]) -> tuple[tuple[int, ...], dict[str, Any]] | None:
+        """Returns the full steps of a policy, and the parameters beside them; None if no parameters write it.
+
+        Arguments:
+            policy: The policy.
+            known: Names of the space's groups.
+        """
+        written = schedule_of(policy, self.between)
+        if written is None or not set(policy.masks) <= set(known):
+            return None
+        schedule, between = written
+        groups = {f"group.{name}": name in policy.masks for name in known}
+        return schedule.full, {"scheduler": FITTED, BETWEEN: between, **groups}
+
+
+def encode_fitted(space: "Space", policy: Policy) -> dict[str, Any] | None:
+    """Returns parameters of a fitted policy, or None if it lies outside the space; what they leave idle has its first value."""
+    written = None if space.fitted is None else space.fitted.encode(policy, tuple(space.groups))
+    if written is None or policy.sampling.grid is None:
+        return None
+    keyframes, own = written
+    idle = {name: first_value(each) for name, each in space.distributions.items()}
+    gaps = space.gaps(list(keyframes), policy.sampling.grid.T)
+    params = {**idle, **gaps, "keyframes.encoding": space.freest_encoding, **own}
+    return params if space.holds(params) and space.decode(params).digest == policy.digest else None
+
+
+def make_fit(
+    bench: Bench,
+    cases: Sequence[Case],
+    section: FitSection,
+    *,
+    steps: int,
+    call: Mapping[str, Any],
+    folder: Path,
+    batch: int,
+) -> CaseFit | None:
+    """Returns what solves for a study's weights; None, with a warning, where the reference cannot be fitted.
+
+    Arguments:
+        bench: Holds the pipeline.
+        cases: The study's search cases.
+        section: How to fit.
+        steps: The reference's ``num_inference_steps``.
+        call: Arguments that are the same for all cases.
+        folder: Where the reference's states are kept.
+        batch: Cases per call.
+    """
+    scheduler = copy.deepcopy(own_scheduler(bench.pipe))
+    try:
+        set_and_list(scheduler, steps)
+        read_grid(scheduler)
+        if call.get("eta"):
+            raise MismatchError(f"`eta` must be 0 where weights are fitted but got {call['eta']}.")
+    except MismatchError as error:
+        warnings.warn(f"No steps are fitted: {error} The search goes on with the other schedulers of the space.", stacklevel=2)
+        return None
+    options = FitOptions(memory=section.memory, ridge=section.ridge)
+    chosen = shuffled(cases)[: section.cases]
+    if len(chosen) <= options.unknowns:
+        warnings.warn(
+            f"No steps are fitted: `cases` must be more than the {options.unknowns} weights of a step but got {len(chosen)}. "
+            f"The search goes on with the other schedulers of the space; give more search cases.",
+            stacklevel=2,
+        )
+        return None
+    return CaseFit(bench, chosen, steps=steps, call=call, folder=folder, batch=batch, options=options)
