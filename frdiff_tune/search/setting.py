@@ -163,16 +163,20 @@ def gates_of(study: Study, pipe: Any, cases: tuple[Case, ...]) -> tuple[Learnt, 
 def space_of(study: Study, pipe: Any, cases: tuple[Case, ...], bench: Bench | None = None) -> Space:  # noqa: ANN401
     """Returns the study's space on its pipeline; what it fits forecasts to is recorded, if it was not before.
 
+    Arguments:
+        study: The question.
+        pipe: Its pipeline.
+        cases: What is drawn.
+        bench: Where weights of fitted steps are solved for; None: the space has no fitted steps, as on a recorded table.
+
     Raises:
         SpaceError: If the pipeline can run none of the solvers.
         MismatchError: If a group means no site.
     """
     call, batch, fit = study.file.call, study.file.cases.quality_batch, None
-    if FITTED in study.space.steps.scheduler:
-        where, steps = bench or Bench(pipe), call.num_inference_steps
-        fit = make_fit(
-            where, cases, study.space.fit, steps=steps, call=call.arguments, folder=cache_folder(), batch=batch
-        )
+    if FITTED in study.space.steps.scheduler and bench is not None:
+        steps, folder = call.num_inference_steps, cache_folder()
+        fit = make_fit(bench, cases, study.space.fit, steps=steps, call=call.arguments, folder=folder, batch=batch)
     return Space(
         study.space,
         pipe,

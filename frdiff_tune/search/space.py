@@ -29,6 +29,7 @@ from frdiff_tune.errors import SpaceError
 from frdiff_tune.measure import Walk
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Capture, Recording, Trajectory, full_policy, keyframe_policy
+from frdiff_tune.runtime.holder import own_scheduler
 from frdiff_tune.runtime.site import KnownSites
 from frdiff_tune.runtime.solver import timesteps_of
 from frdiff_tune.search.autofr import Learnt
@@ -95,7 +96,7 @@ class Space:
         self._full: dict[tuple[int, str], Policy] = {}
         self.fitted: FittedPart | None = None
         if fit is not None and FITTED in file.steps.scheduler:
-            self.schedulers[FITTED] = pipe.scheduler
+            self.schedulers[FITTED] = own_scheduler(pipe)
             T = len(self.times(self.full(reference_steps, FITTED), FITTED))
             self.fitted = FittedPart(fit, file.fit.between, T)
         longest = max(self.full(self.steps[1], label).T for label in self.schedulers)

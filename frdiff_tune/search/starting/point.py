@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from frdiff_tune.runtime import holder
 from frdiff_tune.search.forecasts import HOLD
 from frdiff_tune.search.intervals import every
 from frdiff_tune.search.space import Space
@@ -25,7 +26,7 @@ class StartingPoint:
 
 def point(space: Space, family: str, keyframes: Sequence[int], T: int, **changes: Any) -> StartingPoint:  # noqa: ANN401
     """Returns a point of jumps only, with changes to its parameters."""
-    predicts = space.pipe.scheduler.config.get("prediction_type", "epsilon")
+    predicts = holder.own_scheduler(space.pipe).config.get("prediction_type", "epsilon")
     variable = "epsilon" if predicts != "epsilon" and "epsilon" in space.variables else space.variables[0]
     uniform = len(keyframes) > 1 and tuple(keyframes) == tuple(range(0, T, keyframes[1]))
     encoding = "uniform" if uniform and "uniform" in space.encodings else space.freest_encoding
@@ -57,7 +58,7 @@ def base_point(space: Space) -> StartingPoint:
 
 def own_scheduler(space: Space) -> str:
     """Returns the label of the pipeline's own solver, or the space's first one."""
-    own = space.pipe.scheduler
+    own = holder.own_scheduler(space.pipe)
     label = "/".join(filter(None, (type(own).__name__, own.config.get("timestep_spacing", ""))))
     return label if label in space.schedulers else next(iter(space.schedulers))
 
