@@ -20,7 +20,7 @@ METHODS: dict[str, Method] = {
         Annealing("BudCache's annealing", "BudCache's annealing"),
         Spectrum("Spectrum", "Spectrum"),
         FittedSteps("fitted steps, uniform grid", "fitted steps"),
-        FittedSteps("fitted steps, searched grid", "fitted steps", tries=60),
+        FittedSteps("fitted steps, searched grid", "fitted steps", tries=120),
         FewerSteps("Euler", "fewer steps", "EulerDiscreteScheduler"),
         FewerSteps("UniPC", "fewer steps", "UniPCMultistepScheduler"),
         FewerSteps("DEIS", "fewer steps", "DEISMultistepScheduler"),

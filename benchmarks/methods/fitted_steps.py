@@ -32,7 +32,7 @@ class FittedSteps(Method):
     """
 
     tries: int = 0
-    cases: int = 24
+    cases: int = 48
     fit_cases: int = 96
     options: FitOptions = field(default_factory=FitOptions)
 
@@ -55,11 +55,12 @@ class FittedSteps(Method):
                 try:
                     tried = next(steps)
                     if tried.is_best:
-                        print(f"  {calls} calls: {tried.grid} {tried.result.latent_error:.5f}", flush=True)
+                        print(f"  {calls} calls: {tried.grid} {tried.error:.5f}", flush=True)
                 except StopIteration as end:
                     return list(end.value)
 
-        options = {"fitted grid": calls, "tries": self.tries, "searched_cases": self.cases, "options": repr(self.options)}
+        options = {"fitted grid": calls, "tries": self.tries, "objective": "mean", "searched_cases": self.cases}
+        options["options"] = repr(self.options)
         grid = stored(cache_folder(), key_of(study, fit.bench.pipe, fit.cases, **options), search, SHELF)
         return fit.fit(fit.policy(grid)).policy
 

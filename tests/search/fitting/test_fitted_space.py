@@ -106,7 +106,7 @@ def test_fewer_and_worse_spread_steps_are_foreseen_farther(space: Space) -> None
     def foreseen(keyframes: list[int]) -> float:
         sources = dict(zip(errors.names, errors(space.foresight.of(params(space, keyframes))).sources, strict=True))
         assert sources["jump early"] == sources["jump late"] == -float("inf"), "its jumps are of a kind of their own"
-        return max(sources[name] for name in ("fitted early", "fitted middle", "fitted late"))
+        return max(float(sources[name]) for name in ("fitted early", "fitted middle", "fitted late"))
 
     assert foreseen([0, 2, 4, 6]) < foreseen([0, 4]) < foreseen([0, 1])
 
