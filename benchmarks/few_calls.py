@@ -124,6 +124,13 @@ def merged(found: Sequence[Row], before: Sequence[Row]) -> list[Row]:
     return sorted(known.values(), key=lambda r: (order.index(r["method"]) if r["method"] in order else len(order), r["calls"]))
 
 
+def absent(rows: Sequence[Row]) -> dict[str, list[int]]:
+    """Returns what has no row: method -> numbers of calls; one that cannot run on the pipeline stays there."""
+    known = {(each["method"], each["calls"]) for each in rows}
+    found = {name: [calls for calls in CALLS if (name, calls) not in known] for name in METHODS}
+    return {name: counts for name, counts in found.items() if counts}
+
+
 def earlier(file: Path, pictures: int) -> list[Row]:
     """Returns the rows of an earlier result; none where there is none, or it is on another number of pictures."""
     result = json.loads(file.read_text()) if file.is_file() else {}
@@ -154,11 +161,14 @@ def measure(study: Study, methods: Sequence[str], counts: Sequence[int], seeds: 
         found = list[Row]()
         for each in rows(study, searched, held_out, methods, counts):
             found.append(each)
-            result = {**head, "rows": merged(found, earlier(file, len(cases)))}
-            save(result, file.stem, folder)
-    result = {**head, "rows": merged(found, earlier(file, len(cases)))}
+            save(_whole(head, merged(found, earlier(file, len(cases)))), file.stem, folder)
+    result = _whole(head, merged(found, earlier(file, len(cases))))
     figure(result, save(result, file.stem, folder).with_suffix(".png"))
     return result
+
+
+def _whole(head: Mapping[str, Any], every: list[Row]) -> dict[str, Any]:
+    return {**head, "absent": absent(every), "rows": every}
 
 
 def main() -> None:

@@ -80,7 +80,9 @@ def table(result: Mapping[str, Any]) -> str:
         calls = f"{row['calls']}" if row["equivalents"] == row["calls"] else f"{row['calls']} ({row['equivalents']:.2f})"
         cells = [row["method"], calls, row["setting"], *(_bracketed(row[key], 5) for key in ("lpips_mean", "lpips_median"))]
         lines.append("| " + " | ".join([*cells, _bracketed(row["flips"], 2)]) + " |")
-    return "\n".join([*lines, "", "</details>", ""])
+    absent = [f"{name} at {', '.join(map(str, counts))}" for name, counts in result["absent"].items()]
+    left = [f"Not in the table, in calls: {'; '.join(absent)}.", ""] if absent else []
+    return "\n".join([*lines, "", *left, "</details>", ""])
 
 
 def _bracketed(figure: Mapping[str, float], digits: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import few_calls
-from benchmarks.few_calls import choose, earlier, merged, row
+from benchmarks.few_calls import absent, choose, earlier, merged, row
 from benchmarks.few_calls_table import bests, figure, summary, table
 from benchmarks.methods import METHODS, FewerSteps, Method, Sampler, SamplerPainter, Setting, tables
 from frdiff_tune.measure import Case, draw
@@ -126,12 +126,14 @@ def test_a_result_goes_on(tmp_path: Path) -> None:
 
 
 def test_table_and_figure(tmp_path: Path) -> None:
-    result = {"study": "demo", "pictures": 8, "reference_steps": 50, "flip": 0.05, "rows": _rows()}
+    result = {"study": "demo", "pictures": 8, "reference_steps": 50, "flip": 0.05, "absent": absent(_rows()), "rows": _rows()}
     assert bests(_rows())["fewer steps"][8]["method"] == "DEIS"
     short = summary([result])
     assert "| fewer steps | **0.2000** / 0.2000 / 0.25 | **0.0100** / 0.0100 / 0.25 |" in short
     assert "| Spectrum |  | 0.0400 / 0.0400 / 0.25 |" in short
     line = "| DDIM | 8 | trailing | 0.02000 (0.01000 to 0.04000) | 0.02000 (0.01000 to 0.04000) | 0.25 (0.10 to 0.40) |"
     assert line in table(result)
+    assert "Not in the table, in calls: DDIM at 5, 6, 10, 12, 16; DPM-Solver++ 2M at 4, 5, 6, 8, 10, 12, 16; " in table(result)
+    assert "Not in the table" not in table({**result, "absent": {}})
     figure(result, tmp_path / "few.png")
     assert (tmp_path / "few.png").stat().st_size > 10_000

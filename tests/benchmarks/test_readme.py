@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.few_calls_table import summary as few_calls
+from benchmarks.few_calls_table import table as few_calls_table
 from benchmarks.front_table import summary as fronts
 from benchmarks.front_table import table
 from benchmarks.record import RESULTS
@@ -28,11 +30,13 @@ def _tables(one: Callable[[dict[str, Any]], str]) -> Callable[[Rows], str]:
         ("front", MORE, _tables(table)),
         ("search", README, searches),
         ("search", MORE, _tables(markdown)),
+        ("few-calls", README, few_calls),
+        ("few-calls", MORE, _tables(few_calls_table)),
     ],
 )
 def test_the_tables_are_what_the_results_say(kind: str, page: Path, shown: Callable[[Rows], str]) -> None:
     results = [json.loads((RESULTS / f"{kind}-{name}.json").read_text()) for name in ("demo", "demo-dit")]
-    block = {"front": "results", "search": "search"}[kind]
+    block = {"front": "results"}.get(kind, kind)
     text = page.read_text(encoding="utf-8").partition(f"<!-- {block}:begin -->")[2].partition(f"<!-- {block}:end -->")[0]
     assert text.strip().endswith(shown(results).strip())
 
