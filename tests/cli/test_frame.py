@@ -40,7 +40,7 @@ def test_help_of_a_verb_gives_an_example(verb: str, run: Run) -> None:
         (("front", "nosuch"), "shipped studies"),
         (("show", "nosuch.json"), "Check the path"),
         (("profile", "demo:nosuch", "--no-times"), "an embedded model"),
-        (("export", "demo", "--pick", "best"), "`pick` must be knee or trial:N"),
+        (("export", "demo", "--pick", "best"), "`pick` must be floor, knee or trial:N"),
     ],
 )
 def test_mistakes_end_with_a_paragraph_and_code_2(arguments: tuple[str, ...], words: str, run: Run) -> None:
