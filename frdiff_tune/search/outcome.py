@@ -7,6 +7,7 @@ from typing import Any, Self
 from optuna.trial import FrozenTrial, TrialState
 
 from frdiff_tune.measure import COUNTERS, REASONS, Failure, Interval, Reason, Result, figure_names
+from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search.cost_figure import images_per_s, mib
 
@@ -159,6 +160,22 @@ class TrialStopped(EndedTrial):
     @classmethod
     def _more(cls, kept: Mapping[str, Any]) -> dict[str, Any]:
         return {name: kept[name] for name in ("beaten_by", "count", "of")}
+
+
+def stopped_attributes(policy: Policy, by: int, summary: Result | None, of: int) -> dict[str, Any]:
+    """Returns what an ended trial keeps of which not all was measured.
+
+    Arguments:
+        policy: Its policy.
+        by: Number of the trial that beats it.
+        summary: What was measured; None: nothing.
+        of: Pictures that a whole measurement compares.
+    """
+    values = {"digest": policy.digest, "nfe": policy.nfe, "beaten_by": by, "count": 0, "of": of}
+    if summary is None:
+        return values
+    figures = {name: figure.value for name, figure in summary.figures.items()}
+    return values | {"count": summary.count, SO_FAR: {"latency_ms": summary.latency_ms.value, **figures}}
 
 
 def stopped(trial: FrozenTrial) -> bool:

@@ -25,7 +25,6 @@ from frdiff_tune.search.outcome import (
     POLICY,
     POLISHED,
     POLISHED_FROM,
-    SO_FAR,
     TrialFailure,
     TrialOutcome,
     TrialStopped,
@@ -34,6 +33,7 @@ from frdiff_tune.search.outcome import (
     failure_attributes,
     infeasible,
     stopped,
+    stopped_attributes,
     what,
 )
 from frdiff_tune.search.pareto import front
@@ -226,7 +226,7 @@ class Run:
         self._keep(trial, {RUNG: rung_of(policy)} if policy.fit else {})
         others = self.optuna_study.get_trials(deepcopy=False)
         if not exempt and (nearer := beaten_at_first_rung(policy, others)) is not None:
-            self._stop(trial, policy, capture, nearer.number, [], twin)
+            self._stop(trial, policy, nearer.number, [], {"capture": capture} | _twin(twin))
             return
         for block in self._blocks(policy, place, capture):
             if isinstance(block, Failure):
@@ -235,21 +235,15 @@ class Run:
                 return
             known.append(block)
             if winner := self._winner(known, rivals):
-                self._stop(trial, policy, capture, winner.number, known, twin)
+                self._stop(trial, policy, winner.number, known, {"capture": capture} | _twin(twin))
                 return
         result, batch = self._summary(known), self.study.file.call.batch
         self._tell(trial, attributes(result, digest, capture, self.reference_ms, batch) | _twin(twin))
 
-    def _stop(
-        self, trial: Trial, policy: Policy, capture: Capture, by: int, known: list[Measurement], twin: FrozenTrial | None
-    ) -> None:
+    def _stop(self, trial: Trial, policy: Policy, by: int, known: list[Measurement], more: dict[str, Any]) -> None:
         """Ends a trial of which not all was measured, because the trial with the number ``by`` beats it."""
-        values: dict[str, Any] = {"digest": policy.digest, "capture": capture, "nfe": policy.nfe, "beaten_by": by}
-        values |= {"count": sum(len(each.cases) for each in known), "of": self.study.file.cases.search_count}
-        if known:
-            so_far = self._summary(known)
-            values[SO_FAR] = {"latency_ms": so_far.latency_ms.value, **{k: v.value for k, v in so_far.figures.items()}}
-        self._keep(trial, values | _twin(twin))
+        summary, of = self._summary(known) if known else None, self.study.file.cases.search_count
+        self._keep(trial, stopped_attributes(policy, by, summary, of) | more)
         self.optuna_study.tell(trial, state=TrialState.PRUNED)
 
     def _winner(self, known: list[Measurement], rivals: list[Member]) -> Member | None:

@@ -22,7 +22,8 @@ from frdiff_tune.search.foresight import (
     expected_gain,
     outline_of,
 )
-from frdiff_tune.search.foresight.errors_foreseen import LEAST, _trend, _vectors, _Walk
+from frdiff_tune.search.foresight.error_sums import LEAST, Walk
+from frdiff_tune.search.foresight.errors_foreseen import _trend, _vectors
 from frdiff_tune.search.jump_error import jump_error
 from frdiff_tune.search.samplers.candidates import Candidates
 from frdiff_tune.search.volume import hypervolume
@@ -135,7 +136,7 @@ def test_extrapolation_is_that_of_the_policy(followed: Space, order: int) -> Non
     """The foreseen trend of distinct times is that of the policy's own weights."""
     times, keyframes = tuple(float(x) for x in (900, 850, 700, 640, 500, 410, 300, 200, 90)), (0, 2, 3, 6)
     outline = Outline("own", 9, keyframes, tuple(float(t in keyframes) for t in range(9)), order=order)
-    walk = _Walk(times, np.eye(9), np.eye(9), np.ones((3, 9)))
+    walk = Walk(times, np.eye(9), np.eye(9), np.ones((3, 9)))
     found, wanted = _trend(walk, outline), np.zeros((9, 9))
     for t, row in enumerate(lagrange_weights(times, keyframes, order)):
         kept = [k for k in keyframes if k < t][::-1]

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from frdiff_tune.runtime.recording import weights_between
 from frdiff_tune.runtime.variable import Variable
 from frdiff_tune.search.dynamic import best_sets, costs_between, step_weights
 from frdiff_tune.search.forecasts import HOLD
+from frdiff_tune.search.foresight.error_sums import LEAST, Walk, decades, segment_errors, total_error
 from frdiff_tune.search.foresight.outline import Outline
 from frdiff_tune.search.intervals import computing
 from frdiff_tune.search.jump_error import levels_at
@@ -62,31 +63,12 @@ SCALES = {
 }  # fmt: skip
 """Kind of trait -> what it is multiplied with, so that 1 is far: ``benchmarks.priors`` fits them to recorded tables. Those
 have one variable and one forecast of features, so the scales of these two are guessed."""
-LEAST = 1e-3
-"""Errors below this, in standard deviations of a sample's entries, cannot be told from none."""
 NOTHING = 1e-9
 """Of scores' variance, what a direction may have less of to be left out."""
 KEPT = 2**14
 """Policies whose errors are kept: a proposal asks for those of some hundreds."""
 NEAR = 0.3
 """Without recorded runs scores are taken to be related as far as this part of the run, by a Gaussian."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Walk:
-    """The run of one solver with one step count.
-
-    Arguments:
-        times: Its timesteps, length T.
-        gram: E z[s] z[t], with shape (T, T).
-        scores: Vectors whose products are these, with shape (T, rank).
-        c: By how much an error of a score moves the sample, for each weight of early steps, with shape (3, T).
-    """
-
-    times: tuple[float, ...]
-    gram: Array
-    scores: Array
-    c: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +108,7 @@ class ErrorSources:
         self.traits = (*SHAPE, "ratio", *(kind for kind, names in chosen.items() for _ in names))
         self.scales = np.array([SCALES[kind] for kind in self.traits])
         self._recorded: dict[Variable, Array] = {}
-        self._walks: dict[tuple[str, int, Variable], _Walk] = {}
+        self._walks: dict[tuple[str, int, Variable], Walk] = {}
         self._kept = lru_cache(maxsize=KEPT)(self._foreseen)
         self._sets: dict[tuple[int, str, Variable, int], dict[int, tuple[int, ...]]] = {}
 
@@ -152,7 +134,7 @@ class ErrorSources:
 
     def jump_error(self, outline: Outline) -> float:
         """Returns log10 of what a policy's forecast scores make in all."""
-        return float(_total(self._jump(outline))[1])
+        return float(total_error(self._jump(outline))[1])
 
     def _foreseen(self, outline: Outline) -> Foreseen:
         by_third, by_interval = self._jump(outline), {every: self._reuse(outline, every) for every in set(outline.every)}
@@ -163,13 +145,13 @@ class ErrorSources:
         groups = [by_group[g][1] if g in by_group else -np.inf for g in self.space.groups]
         steps = log10(ratio - 1) if ratio > 1 and outline.scheduler == self.own else -np.inf
         solvers = [log10(ratio) if label == outline.scheduler else -np.inf for label in self.solvers]
-        thirds = [_decades(each) if each else -np.inf for each in by_third[1]]
+        thirds = [decades(each) if each else -np.inf for each in by_third[1]]
         share = outline.shares[-1] if outline.shares else 0.0
         sources = (thirds[-1] + log10(share) if share else -np.inf, *groups, steps, *solvers)
         nothing_of = (-np.inf,) * len(JUMPS)
         fitted = outline.scheduler in self.fits
         jumped = (*nothing_of, *sources, *thirds) if fitted else (*thirds, *sources, *(nothing_of if self.fits else ()))
-        traits = np.array((*self._shape(outline, _total(by_third), reuse), *self._choices(outline, ratio)))
+        traits = np.array((*self._shape(outline, total_error(by_third), reuse), *self._choices(outline, ratio)))
         return Foreseen(jumped, tuple((traits * self.scales).tolist()))
 
     def _jump(self, outline: Outline) -> Array:
@@ -178,7 +160,7 @@ class ErrorSources:
         moved = _held(outline.keyframes, walk.scores)
         if outline.jumps and outline.order:
             moved = moved + outline.strength * _trend(walk, outline)
-        return _errors(moved * (1 - np.array(outline.mixing))[:, None], outline.keyframes, walk)
+        return segment_errors(moved * (1 - np.array(outline.mixing))[:, None], outline.keyframes, walk)
 
     def _reuse(self, outline: Outline, every: int) -> Array:
         """Returns log10 of what groups make that keep their features, for every weight of early steps, with shape (3,).
@@ -188,9 +170,9 @@ class ErrorSources:
             every: At every how many steps they compute between keyframes; 0 not at all.
         """
         walk, computes = self._walk(outline), computing(outline.keyframes, outline.T, every)
-        return _total(_errors(_held(computes, walk.scores) * np.array(outline.mixing)[:, None], computes, walk))
+        return total_error(segment_errors(_held(computes, walk.scores) * np.array(outline.mixing)[:, None], computes, walk))
 
-    def _walk(self, outline: Outline) -> _Walk:
+    def _walk(self, outline: Outline) -> Walk:
         variable: Variable = outline.variable or self.space.variables[0]
         key = outline.scheduler, outline.steps, variable
         if key not in self._walks:
@@ -200,7 +182,7 @@ class ErrorSources:
             if seen is not None and seen.levels:
                 levels = levels_at(seen, times)
                 c = np.stack([step_weights(levels, seen.prediction, variable, early) for early in EARLY])
-            self._walks[key] = _Walk(times, scores @ scores.T, scores, c)
+            self._walks[key] = Walk(times, scores @ scores.T, scores, c)
         return self._walks[key]
 
     def _scores(self, variable: Variable, times: Sequence[float]) -> Array:
@@ -259,7 +241,7 @@ def _supposed(T: int) -> Array:
     return found
 
 
-def _trend(walk: _Walk, outline: Outline) -> Array:
+def _trend(walk: Walk, outline: Outline) -> Array:
     """Returns how extrapolated scores differ from held ones, at strength 1, with shape (T, rank)."""
     times, scores, found = walk.times, walk.scores, np.zeros_like(walk.scores)
     if len(set(times)) < len(times):
@@ -280,29 +262,3 @@ def _trend(walk: _Walk, outline: Outline) -> Array:
         weights = (ahead / apart).prod(axis=2)
         found[steps] = (weights[:, None, :] @ scores[kept])[:, 0] - scores[kept[:, 0]]
     return found
-
-
-def _errors(residuals: Array, first: Sequence[int], walk: _Walk) -> Array:
-    """Returns the error for each weight of early steps and each third of the run, with shape (3, 3).
-
-    Arguments:
-        residuals: r, with shape (T, rank).
-        first: Where segments begin, 0 first.
-        walk: The run's scores and weights.
-    """
-    begins = np.array(first)
-    moved = np.add.reduceat(walk.c[:, :, None] * residuals, begins, axis=1)
-    third = np.arange(3) == (3 * begins // len(residuals))[:, None]
-    found: Array = np.sqrt((moved**2).sum(axis=2) @ third)
-    return found
-
-
-def _total(errors: Array) -> Array:
-    """Returns log10 of the error of all thirds, for each weight of early steps, with shape (3,)."""
-    found: Array = _decades(np.sqrt((errors**2).sum(axis=1)))
-    return found
-
-
-def _decades(error: Any) -> Any:  # noqa: ANN401
-    """Returns log10 of errors, not below that of the least that can be told from none."""
-    return np.log10(np.hypot(error, LEAST))
