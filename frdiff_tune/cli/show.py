@@ -21,6 +21,7 @@ def show(
     from frdiff_tune.policy import Policy
     from frdiff_tune.report.chart import ASCII, BLOCKS, chart, legend
     from frdiff_tune.report.policy_tables import facts, policy_json
+    from frdiff_tune.report.weights_table import weights_table
 
     loaded = Policy.load(policy)
     if as_json:
@@ -33,3 +34,6 @@ def show(
     for line in chart(loaded, console.width, glyphs):
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"\n{legend(glyphs)}", style="dim", markup=False)
+    if (weights := weights_table(loaded)) is not None:
+        console.print("\nnext state = state weight * state + weights of the network's predictions, newest first", style="dim")
+        console.print(weights)

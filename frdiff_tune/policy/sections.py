@@ -41,11 +41,13 @@ class Grid(Section):
         num_inference_steps: The reference's.
         T: Steps of the reference's walk; a scheduler that repeats a time (Heun, PNDM) walks it once.
         steps: Indices into that walk, increasing from 0; one per step of the policy.
+        leading: Times of the scheduler's list before the first step, which the call passes over (img2img with a strength).
     """
 
     num_inference_steps: Annotated[int, Strict(), Field(ge=1)]
     T: Annotated[int, Strict(), Field(ge=1)]
     steps: tuple[Annotated[int, Strict()], ...]
+    leading: Count = 0
 
 
 class Fit(Section):

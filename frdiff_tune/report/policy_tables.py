@@ -39,6 +39,11 @@ def rows(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "groups", ", ".join(f"{name} ({len(sites)} sites)" for name, sites in policy.groups.items())
     if any(step.weights for step in policy.plan()):
         yield "scores kept as", policy.variable
+    if policy.fit is not None:
+        fit = policy.fit
+        guidance = "" if fit.guidance_scale is None else f" at guidance {fit.guidance_scale:g}"
+        error = f"last latent {fit.latent_error:.2g} of its size from the reference's"
+        yield "fitted on", f"{fit.count} cases{guidance}, {fit.num_inference_steps} reference steps; {error}"
     if policy.measured is None:
         yield "measured", "nothing; `frdiff-tune export` writes policies with figures"
     else:

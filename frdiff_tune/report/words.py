@@ -65,6 +65,11 @@ def network_calls(count: int) -> str:
 
 def describe(policy: Policy) -> str:
     """Returns one line: the solver and its steps, where the network runs, what is reused and what stands in for it."""
+    grid = policy.sampling.grid
+    if grid is not None:
+        weights = "fitted" if policy.fit is not None else "first-order"
+        head = f"{policy.T} of the reference's {grid.T} steps, with {weights} weights"
+        return "; ".join([head, *filter(None, (_reuse(policy),))])
     head = f"{policy.T} {solver(policy.sampling.scheduler.name)} steps{_spacing(policy)}"
     if all(lam == 1 for lam in policy.mixing) and not policy.masks:
         return f"{head}, every one computed in full"

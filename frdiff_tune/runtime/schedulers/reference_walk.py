@@ -97,7 +97,7 @@ def multistep_policy(
             num_inference_steps=len(grid.timesteps),
             T=T,
             scheduler=scheduler_info(scheduler),
-            grid=Grid(num_inference_steps=walk.num_inference_steps, T=walk.T, steps=steps),
+            grid=Grid(num_inference_steps=walk.num_inference_steps, T=walk.T, steps=steps, leading=leading),
         ),
         keyframes="1" * T,
         mixing=(1.0,) * T,

@@ -205,9 +205,8 @@ def _targets(policy: Policy, states: ReferenceStates) -> "Callable[[int], Tensor
             f"`policy` must walk a part of the recorded reference, {walk.num_inference_steps} steps of which {walk.T} are "
             f"walked, but was made for {grid.num_inference_steps} and {grid.T}. Record that reference."
         )
-    times, following = Tables.of(policy.sampling.scheduler.config).timesteps, (*grid.steps[1:], walk.T)
-    first = times.index(walk.grid.timesteps[walk.indices[0]])
-    return lambda i: torch.from_numpy(states.states[following[i - first]])
+    following = (*grid.steps[1:], walk.T)
+    return lambda i: torch.from_numpy(states.states[following[i - grid.leading]])
 
 
 def _with_rows(policy: Policy, begin: int, weights: Sequence[StepWeights]) -> Policy:
