@@ -1,5 +1,6 @@
 """A diffusers scheduler whose steps are tables of weights: every deterministic multistep solver, known or fitted."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,10 @@ from frdiff_tune.runtime.times import nearest, number, place_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+SAME_MU = 1e-3
+"""Shifts of the times that differ by less count as the same."""
 
 
 def first_order(variable: str, alphas: Sequence[float], sigmas: Sequence[float]) -> tuple[float, float]:
@@ -132,7 +137,7 @@ class LinearMultistepScheduler(SchedulerMixin, ConfigMixin):
             device: Where the timesteps are to lie.
             timesteps: Only those of the tables; pipelines of flow matching pass a list of their own, whose length counts.
             sigmas: Likewise.
-            mu: Shift of the pipeline's times; the tables hold for the one that they were made at.
+            mu: Shift of the pipeline's times; the tables hold for the one that they were made at, another one is warned of.
 
         Raises:
             MismatchError: If another number of steps or other timesteps are asked for.
@@ -154,6 +159,12 @@ class LinearMultistepScheduler(SchedulerMixin, ConfigMixin):
             raise MismatchError(
                 f"`timesteps` must be those of this scheduler's tables but the call lists its own. Leave them out and pass "
                 f"num_inference_steps={n}."
+            )
+        if mu is not None and self.config.mu is not None and abs(mu - self.config.mu) > SAME_MU:
+            warnings.warn(
+                f"The tables of this scheduler were made at a time shift of mu = {self.config.mu:.4g} but the call has "
+                f"{mu:.4g}, as at another resolution: it walks the times of the former. Fit a policy at this resolution.",
+                stacklevel=2,
             )
         self.num_inference_steps = n
         self.timesteps = torch.tensor(self.config.timesteps).to(device)

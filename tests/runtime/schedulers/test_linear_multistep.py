@@ -1,5 +1,6 @@
 """The linear multistep scheduler, by hand-worked tables and on bare pipelines."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,19 @@ def test_other_walks_are_refused() -> None:
         scheduler.step(state, time, state)
     with pytest.raises(MismatchError, match="must be called 3 times"):
         scheduler.step(state, 100, state)
+
+
+def test_a_call_at_another_resolution_is_warned_of() -> None:
+    row = ROWS["FLUX text to image"]
+    pipe = row.make()
+    row.render(pipe)
+    scheduler = pipe.scheduler
+    scheduler._step_index = scheduler._begin_index = None
+    pipe.scheduler = expand_scheduler(scheduler)
+    pipe.scheduler.register_to_config(mu=0.5)
+    with pytest.warns(UserWarning, match="made at a time shift of mu = 0.5 but the call has"):
+        row.render(pipe)
+    pipe.scheduler.register_to_config(mu=None)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The tables of this scheduler")
+        row.render(pipe)
