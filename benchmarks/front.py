@@ -133,7 +133,7 @@ def ours(found: Front) -> Iterator[Named]:
 
 def is_plain(policy: Policy) -> bool:
     """Whether every step computes: fewer steps by some solver, whoever proposed it."""
-    return policy.nfe == policy.T and not policy.masks
+    return policy.sampling.grid is None and policy.nfe == policy.T and not policy.masks
 
 
 def measure(study: Study, seeds: int) -> dict[str, Any]:

@@ -77,8 +77,8 @@ def points_of(found: Front) -> tuple[Point, ...]:
 
 
 def true_family(family: str, policy: Policy) -> str:
-    """Returns the family, or that of fewer steps for a policy that neither reuses, mixes nor jumps."""
-    plain = not policy.masks and all(lam == 1 for lam in policy.mixing)
+    """Returns the family, or that of fewer steps for a policy that neither reuses, mixes nor jumps, nor has fitted weights."""
+    plain = policy.sampling.grid is None and not policy.masks and all(lam == 1 for lam in policy.mixing)
     return f"{FEWER}, {solver(policy.sampling.scheduler.name)}" if plain and family != REFERENCE else family
 
 

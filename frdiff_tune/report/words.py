@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from frdiff_tune.policy import Policy
 
 SCHEDULERS: dict[str, str] = {
+    "LinearMultistepScheduler": "fitted",
     "DDIMScheduler": "DDIM",
     "DDPMScheduler": "DDPM",
     "DEISMultistepScheduler": "DEIS",

@@ -3,9 +3,10 @@
 from rich.console import Console
 
 from frdiff_tune.policy import Grid
+from frdiff_tune.report.points import true_family
 from frdiff_tune.report.policy_tables import rows
 from frdiff_tune.report.weights_table import weights_table
-from frdiff_tune.report.words import describe
+from frdiff_tune.report.words import describe, solver
 from tests.policy.test_multistep import FIT, tables_policy
 from tests.policy.toy import toy_policy
 
@@ -22,6 +23,11 @@ def test_every_step_has_its_weights_and_residual() -> None:
     assert head[:4] == ["step", "of", "the", "reference"]
     assert first == ["0", "0", "900", "0.5000", "+1.0000", "0.1"]
     assert second == ["1", "20", "500", "0.0000", "+2.0000", "-1.0000", "0.2"]
+
+
+def test_it_is_not_taken_for_fewer_steps_by_a_known_scheduler() -> None:
+    assert true_family("searched", POLICY) == "searched"
+    assert solver(POLICY.sampling.scheduler.name) == "fitted"
 
 
 def test_a_policy_without_tables_has_none() -> None:
