@@ -20,10 +20,11 @@ def words(policy: Policy) -> str:
     assert measured is not None and machine is not None, "export writes both"
     lpips, flips = _quality(measured, "mean"), _quality(measured, "flips")
     flipped = round(flips.value * flips.count)
+    steps = policy.T if policy.sampling.grid is None else policy.sampling.grid.T
     return (
         f"What one run of `make demo` left ({machine.cores} cores, {machine.cpu}; `benchmarks/results/demo/` holds its policy "
         f"and both pictures): the chosen policy calls the network {policy.nfe} times, makes a picture {measured.speedup:.2f} "
-        f"times faster than {policy.T} steps (95 % interval {measured.speedup_low:.2f} to {measured.speedup_high:.2f}), at a "
+        f"times faster than {steps} steps (95 % interval {measured.speedup_low:.2f} to {measured.speedup_high:.2f}), at a "
         f"mean LPIPS of {lpips.value:.2g} ({lpips.low:.2g} to {lpips.high:.2g}) on {lpips.count} pictures that the search "
         f"never saw, {flipped} of which became another composition (LPIPS above {flips.threshold:g})."
     )
