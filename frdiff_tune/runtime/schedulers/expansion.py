@@ -7,8 +7,9 @@ from typing import Any
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy import SchedulerInfo
 from frdiff_tune.policy.multistep import VARIABLES
+from frdiff_tune.runtime.schedulers.first_order import first_order
 from frdiff_tune.runtime.schedulers.grid import CURE, TimeGrid, read_grids, walk
-from frdiff_tune.runtime.schedulers.linear_multistep import LinearMultistepScheduler, first_order
+from frdiff_tune.runtime.schedulers.linear_multistep import LinearMultistepScheduler
 from frdiff_tune.runtime.solver import scheduler_info
 from frdiff_tune.runtime.solver import walk as set_and_list
 

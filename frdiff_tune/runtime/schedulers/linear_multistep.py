@@ -11,6 +11,7 @@ from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers, Sch
 
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy.multistep import check_tables
+from frdiff_tune.runtime.schedulers.first_order import first_order
 from frdiff_tune.runtime.times import nearest, number, place_of
 
 if TYPE_CHECKING:
@@ -19,24 +20,6 @@ if TYPE_CHECKING:
 
 SAME_MU = 1e-3
 """Shifts of the times that differ by less count as the same."""
-
-
-def first_order(variable: str, alphas: Sequence[float], sigmas: Sequence[float]) -> tuple[float, float]:
-    """Returns (c, b) of DDIM, which is Euler in sigma / alpha, for one step between two noise levels.
-
-    Arguments:
-        variable: ``sample`` or ``epsilon``: what the prediction is read as.
-        alphas: Weight of the clean sample before and after the step.
-        sigmas: Weight of the noise before and after the step.
-
-    References:
-        | Denoising Diffusion Implicit Models (Song et al., 2021), equation 12 with eta = 0
-        | https://arxiv.org/abs/2010.02502
-    """
-    (a, a_next), (s, s_next) = alphas, sigmas
-    if variable == "sample":
-        return s_next / s, a_next - a * s_next / s
-    return a_next / a, s_next - s * a_next / a
 
 
 class LinearMultistepScheduler(SchedulerMixin, ConfigMixin):

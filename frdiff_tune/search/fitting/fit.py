@@ -11,7 +11,7 @@ from frdiff_tune.policy import Policy, multistep
 from frdiff_tune.policy.multistep import Tables
 from frdiff_tune.runtime.schedulers import first_order
 from frdiff_tune.search.fitting.lockstep import Call, lockstep
-from frdiff_tune.search.fitting.prefix_cache import KnownStep, PrefixCache
+from frdiff_tune.search.fitting.prefix_cache import PrefixCache, SolvedStep
 from frdiff_tune.search.fitting.reference_states import ReferenceStates
 from frdiff_tune.search.fitting.step_solver import FitOptions, StepWeights, solve_step
 
@@ -143,8 +143,8 @@ def _walk(
     following: list[Tensor] = []
     grid = policy.sampling.grid
     assert grid is not None, "checked before"
-    known = cache.steps(grid.steps) if cache is not None else []
-    steps = lockstep(bench, policy, calls, len(known))
+    cached = cache.steps(grid.steps) if cache is not None else []
+    steps = lockstep(bench, policy, calls, len(cached))
     try:
         moment = next(steps)
         begin = moment[0]
@@ -156,16 +156,16 @@ def _walk(
                 raise MeasureError(
                     f"`calls` must be those recorded, {len(states)} cases, but have {len(state)}. Record them again."
                 )
-            if t < len(known):
-                row, state, history = known[t].row, known[t].state, known[t].history
+            if t < len(cached):
+                row, state, history = cached[t].row, cached[t].state, cached[t].history
             else:
-                output = torch.cat([each.float() for each in outputs])
+                output = torch.cat([part.float() for part in outputs])
                 history = [tables.s[i] * output + tables.r[i] * state, *history][:memory]
                 _check_finite(history[0], i)
                 row = solve(i, history, state)
                 state = row.c * state + sum(weight * z for weight, z in zip(row.b, history, strict=False))
                 if cache is not None:
-                    cache.put(grid.steps, t, KnownStep(row, state, history))
+                    cache.put(grid.steps, t, SolvedStep(row, state, history))
             weights.append(row)
             yield row
             sizes = [len(sample) for sample in samples]
@@ -182,7 +182,7 @@ def _walk(
         policy=_with_rows(policy, begin, weights),
         residuals=tuple(row.residual for row in weights),
         errors=tuple(_distances(states.take(last), goal).tolist()),
-        network_calls=(policy.nfe - len(known)) * len(states),
+        network_calls=(policy.nfe - len(cached)) * len(states),
     )
 
 

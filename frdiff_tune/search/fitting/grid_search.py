@@ -21,7 +21,7 @@ MOVED = (1, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class GridTrial:
     """A grid that was fitted.
 
     Arguments:
@@ -42,7 +42,7 @@ class Tried:
 
 def search_grid(
     fit: CaseFit, starts: Iterable[Grid], tries: int, cases: int | None = None, seed: int = 0
-) -> Generator[Tried, None, Grid]:
+) -> Generator[GridTrial, None, Grid]:
     """Yields every grid that is fitted, starts first, then neighbours of the best one; returns the best.
 
     Arguments:
@@ -55,32 +55,32 @@ def search_grid(
     Raises:
         SpaceError: If there is no start.
     """
-    best: Tried | None = None
-    queue, known, dice = list(dict.fromkeys(starts)), set[Grid](), Random(seed)
+    best: GridTrial | None = None
+    queue, visited, rng = list(dict.fromkeys(starts)), set[Grid](), Random(seed)
     if not queue:
         raise SpaceError("`starts` must hold at least one grid but got none. Take those of `starting_grids`.")
     T = fit.states.walk.T
-    while len(known) < tries:
-        grid = queue.pop(0) if queue else _neighbour(best.grid if best else (), T, known, dice)
+    while len(visited) < tries:
+        grid = queue.pop(0) if queue else _neighbour(best.grid if best else (), T, visited, rng)
         if grid is None:
             break
-        known.add(grid)
+        visited.add(grid)
         result = drain(fit.steps_of(fit.policy(grid), cases))
-        tried = Tried(grid, result, best is None or result.mean_error < best.error)
-        best = tried if tried.is_best else best
-        yield tried
+        trial = GridTrial(grid, result, best is None or result.mean_error < best.error)
+        best = trial if trial.is_best else best
+        yield trial
     assert best is not None, "a start was fitted"
     return best.grid
 
 
-def _neighbour(grid: Grid, T: int, known: set[Grid], dice: Random) -> Grid | None:
+def _neighbour(grid: Grid, T: int, visited: set[Grid], rng: Random) -> Grid | None:
     """Returns a grid that was not tried and differs in one or two steps; None if a thousand draws gave none."""
     for _ in range(1000):
         steps = list(grid)
-        for _ in range(dice.choice(MOVED)):
+        for _ in range(rng.choice(MOVED)):
             if len(steps) > 1:
-                steps[dice.randrange(1, len(steps))] += dice.choice(SHIFTS)
+                steps[rng.randrange(1, len(steps))] += rng.choice(SHIFTS)
         moved = tuple(sorted(set(steps)))
-        if len(moved) == len(grid) and moved[0] == 0 and moved[-1] < T and moved not in known:
+        if len(moved) == len(grid) and moved[0] == 0 and moved[-1] < T and moved not in visited:
             return moved
     return None

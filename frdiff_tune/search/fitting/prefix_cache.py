@@ -15,7 +15,7 @@ MAX_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class KnownStep:
+class SolvedStep:
     """A step that was solved.
 
     Arguments:
@@ -43,20 +43,20 @@ class PrefixCache:
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes, self._bytes = max_bytes, 0
-        self._steps: OrderedDict[tuple[int, ...], KnownStep] = OrderedDict()
+        self._steps: OrderedDict[tuple[int, ...], SolvedStep] = OrderedDict()
 
-    def steps(self, grid: Sequence[int]) -> list[KnownStep]:
+    def steps(self, grid: Sequence[int]) -> list[SolvedStep]:
         """Returns the solved steps that a grid begins with; never its last, whose states a fit reports."""
-        known: list[KnownStep] = []
+        prefix: list[SolvedStep] = []
         for t in range(len(grid) - 1):
             key = tuple(grid[: t + 2])
             if key not in self._steps:
                 break
             self._steps.move_to_end(key)
-            known.append(self._steps[key])
-        return known
+            prefix.append(self._steps[key])
+        return prefix
 
-    def put(self, grid: Sequence[int], t: int, step: KnownStep) -> None:
+    def put(self, grid: Sequence[int], t: int, step: SolvedStep) -> None:
         """Keeps step ``t`` of a grid, which leads to the grid's next time; the last one leads to the end and is not kept."""
         key = tuple(grid[: t + 2])
         if t + 1 < len(grid) and key not in self._steps:
