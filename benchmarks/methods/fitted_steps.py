@@ -27,12 +27,14 @@ class FittedSteps(Method):
     Arguments:
         tries: Grids that are fitted at each number of calls; 0: only evenly spaced ones, of which search cases choose.
         cases: Search cases that a grid is searched with.
+        finalists: Grids of which all search cases choose one.
         fit_cases: Search cases that the chosen grid is fitted on.
         options: How to fit.
     """
 
     tries: int = 0
     cases: int = 48
+    finalists: int = 8
     fit_cases: int = 96
     options: FitOptions = field(default_factory=FitOptions)
 
@@ -50,7 +52,7 @@ class FittedSteps(Method):
 
     def _searched(self, fit: CaseFit, study: Study, calls: int, starts: tuple[Grid, ...]) -> Policy:
         def search() -> list[int]:
-            steps = search_grid(fit, starts, self.tries, self.cases)
+            steps = search_grid(fit, starts, self.tries, self.cases, self.finalists)
             while True:
                 try:
                     tried = next(steps)
@@ -59,7 +61,7 @@ class FittedSteps(Method):
                 except StopIteration as end:
                     return list(end.value)
 
-        options = {"fitted grid": calls, "tries": self.tries, "objective": "mean", "searched_cases": self.cases}
+        options = {"fitted grid": calls, "tries": self.tries, "objective": "mean", "searched_cases": self.cases, "finalists": self.finalists}
         options["options"] = repr(self.options)
         grid = stored(cache_folder(), key_of(study, fit.bench.pipe, fit.cases, **options), search, SHELF)
         return fit.fit(fit.policy(grid)).policy

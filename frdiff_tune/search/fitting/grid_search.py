@@ -41,21 +41,25 @@ class GridTrial:
 
 
 def search_grid(
-    fit: CaseFit, starts: Iterable[Grid], tries: int, cases: int | None = None, seed: int = 0
+    fit: CaseFit, starts: Iterable[Grid], tries: int, cases: int | None = None, finalists: int = 0, seed: int = 0
 ) -> Generator[GridTrial, None, Grid]:
     """Yields every grid that is fitted, starts first, then neighbours of the best one; returns the best.
+
+    The least of many errors on few cases is partly luck. So the nearest grids are fitted again on all cases, which decide.
 
     Arguments:
         fit: What fits.
         starts: Grids with as many steps.
         tries: Grids that are fitted at most, the starts included.
         cases: How many of the cases each is fitted on; None: all.
+        finalists: How many of the nearest grids are fitted on all cases; not yielded. 0: none.
         seed: Decides the neighbours.
 
     Raises:
         SpaceError: If there is no start.
     """
     best: GridTrial | None = None
+    errors: dict[Grid, float] = {}
     queue, visited, rng = list(dict.fromkeys(starts)), set[Grid](), Random(seed)
     if not queue:
         raise SpaceError("`starts` must hold at least one grid but got none. Take those of `starting_grids`.")
@@ -67,10 +71,12 @@ def search_grid(
         visited.add(grid)
         result = drain(fit.steps_of(fit.policy(grid), cases))
         trial = GridTrial(grid, result, best is None or result.mean_error < best.error)
-        best = trial if trial.is_best else best
+        best, errors[grid] = trial if trial.is_best else best, trial.error
         yield trial
-    assert best is not None, "a start was fitted"
-    return best.grid
+    nearest = sorted(errors, key=lambda grid: errors[grid])[: max(finalists, 1)]
+    if len(nearest) == 1:
+        return nearest[0]
+    return min(nearest, key=lambda grid: drain(fit.steps_of(fit.policy(grid))).mean_error)
 
 
 def _neighbour(grid: Grid, T: int, visited: set[Grid], rng: Random) -> Grid | None:
