@@ -26,7 +26,8 @@ from frdiff_tune.search.ledger import Ledger, Place
 from frdiff_tune.search.outcome import TrialOutcome
 from frdiff_tune.search.run import Run
 from frdiff_tune.search.samplers import SAMPLERS, MakeSampler, Proposal, quiet
-from frdiff_tune.search.samplers.guided import GuidedSampler, What
+from frdiff_tune.search.samplers.acquisition import What
+from frdiff_tune.search.samplers.guided import GuidedSampler
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.study import Study
 from frdiff_tune.search.table import TableEvaluator

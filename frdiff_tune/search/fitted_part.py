@@ -2,13 +2,14 @@
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from frdiff_tune.errors import MismatchError
+from frdiff_tune.errors import MeasureError, MismatchError
 from frdiff_tune.measure import Case, shuffled
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.policy import Policy
@@ -17,6 +18,8 @@ from frdiff_tune.runtime.schedulers import read_grid
 from frdiff_tune.runtime.solver import walk as set_and_list
 from frdiff_tune.search.distributions import first_value
 from frdiff_tune.search.fitting import CaseFit, FitOptions
+from frdiff_tune.search.fitting.grid_search import GridSearch
+from frdiff_tune.search.fitting.grids import Grid
 from frdiff_tune.search.fitting.schedule import FittedSchedule, fitted_policy, schedule_of
 from frdiff_tune.search.grouping import Sites
 from frdiff_tune.search.space_file import BETWEEN, FITTED, FitSection, Params
@@ -24,18 +27,22 @@ from frdiff_tune.search.space_file import BETWEEN, FITTED, FitSection, Params
 if TYPE_CHECKING:
     from frdiff_tune.search.space import Space
 
+GAIN = 0.97
+"""A schedule must be nearer than every measured one of its kind by this factor to be measured as well."""
+
 
 class FittedPart:
     """Policies whose scheduler is ``fitted``.
 
     Arguments:
         fit: What solves for the weights.
-        between: Numbers of reuse steps between two full ones.
+        section: Reuse steps between two full ones, and how many schedules are fitted per proposal.
         T: Steps of the reference's walk.
     """
 
-    def __init__(self, fit: CaseFit, between: Sequence[int], T: int) -> None:
-        self.fit, self.between, self.T = fit, tuple(between), T
+    def __init__(self, fit: CaseFit, section: FitSection, T: int) -> None:
+        self.fit, self.between, self.tries, self.T = fit, section.between, section.tries, T
+        self._searches: dict[tuple[int, tuple[str, ...]], GridSearch] = {}
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -56,6 +63,17 @@ class FittedPart:
         """Returns the fitted policy; see ``schedule`` for the arguments."""
         schedule = self.schedule(params, keyframes, groups)
         return fitted_policy(self.fit, schedule, groups if schedule.steps != schedule.full else {})
+
+    def grid_search(self, between: int, groups: Sequence[str], error: Callable[[Grid], float]) -> GridSearch:
+        """Returns the search over full steps with some reuse steps between them, which goes on from proposal to proposal.
+
+        Arguments:
+            between: Reuse steps between two full ones.
+            groups: What reuses there.
+            error: Returns the latent error of the policy that some full steps write.
+        """
+        kind = between, tuple(groups) if between else ()
+        return self._searches.setdefault(kind, GridSearch(error, self.T))
 
     def identity(self, params: Params, keyframes: Sequence[int], groups: Mapping[str, Sites]) -> str:
         """Returns what is equal for parameters that write the same policy, without fitting it."""
@@ -87,6 +105,41 @@ def encode_fitted(space: "Space", policy: Policy) -> dict[str, Any] | None:
     gaps = space.gaps(list(keyframes), policy.sampling.grid.T)
     params = {**idle, **gaps, "keyframes.encoding": space.freest_encoding, **own}
     return params if space.holds(params) and space.decode(params).digest == policy.digest else None
+
+
+def nearest_fitted(space: "Space", params: Params, measured: Callable[[Params], bool]) -> dict[str, Any] | None:
+    """Returns parameters with as many full steps whose policy comes nearest by latent error.
+
+    So the first rung chooses among the neighbours of a proposal, before images are drawn. What is fitted for it lies on the
+    disk, and the search goes on at the next proposal with as many steps. None where nothing is nearer than what was measured.
+
+    Arguments:
+        space: The study's space.
+        params: A proposal of fitted steps.
+        measured: Whether the policy of parameters was measured, or is being measured.
+    """
+    part = space.fitted
+    assert part is not None, "the proposal is fitted"
+    keyframes, groups = space.keyframes(params)[0], space.reusing(params)
+    if len(keyframes) >= part.T or not part.tries:
+        return dict(params)
+
+    def error(grid: Grid) -> float:
+        written = space.with_keyframes(params, list(grid))
+        if tuple(space.keyframes(written)[0]) != grid:  # out of the space's bounds
+            return float("inf")
+        try:
+            fit = space.decode(written).fit
+        except MeasureError:  # a state is not finite
+            return float("inf")
+        return float("inf") if fit is None else fit.latent_error
+
+    search = part.grid_search(params[BETWEEN] if groups else 0, tuple(groups), error)
+    for _ in search.improve([tuple(keyframes), *search.of_other_sizes(len(keyframes))], part.tries):
+        pass
+    nearest = search.nearest(len(keyframes))
+    best = min((search.errors[grid] for grid in nearest if measured(space.with_keyframes(params, list(grid)))), default=np.inf)
+    return space.with_keyframes(params, list(nearest[0])) if search.errors[nearest[0]] < GAIN * best else None
 
 
 def make_fit(

@@ -98,7 +98,7 @@ class Space:
         if fit is not None and FITTED in file.steps.scheduler:
             self.schedulers[FITTED] = own_scheduler(pipe)
             T = len(self.times(self.full(reference_steps, FITTED), FITTED))
-            self.fitted = FittedPart(fit, file.fit.between, T)
+            self.fitted = FittedPart(fit, file.fit, T)
         longest = max(self.full(self.steps[1], label).T for label in self.schedulers)
         rules = file.keyframes
         bounds = Bounds(longest=longest, **rules.model_dump(exclude={"encodings", "every"}))

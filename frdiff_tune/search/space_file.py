@@ -178,12 +178,14 @@ class FitSection(Section):
         memory: Predictions that a step weighs at most.
         ridge: Pull towards the first-order solver, as a share of the predictions' energy.
         between: Steps between two of the keyframes, at which the chosen groups reuse their features: what a trial may have.
+        tries: Schedules that are fitted for a proposal; the nearest one by latent error is measured. 0: the proposal as it is.
     """
 
     cases: Annotated[int, Field(ge=2, le=4096)] = 48
     memory: Annotated[int, Field(ge=1, le=8)] = 3
     ridge: Annotated[float, Field(ge=0, le=1e6, strict=False)] = 1e-3
     between: Annotated[tuple[Annotated[int, Field(ge=0, le=16)], ...], AfterValidator(_filled)] = (0, 1, 2)
+    tries: Annotated[int, Field(ge=0, le=1000)] = 8
 
 
 class MixingSection(Section):

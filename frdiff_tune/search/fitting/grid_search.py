@@ -5,19 +5,21 @@ to .120) and by mean LPIPS on 96 held-out images (.0123 to .0205). It counts cas
 and these carry the mean LPIPS; a mean of logarithms hardly sees them.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from frdiff_tune.errors import SpaceError
 from frdiff_tune.search.fitting.case_fit import CaseFit
-from frdiff_tune.search.fitting.fit import FitResult, drain
+from frdiff_tune.search.fitting.fit import drain
 from frdiff_tune.search.fitting.grids import Grid
 
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 """How far a step moves."""
 MOVED = (1, 1, 2)
 """How many steps move at once."""
+DRAWS = 1000
+"""Draws of a neighbour until one is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +28,73 @@ class GridTrial:
 
     Arguments:
         grid: Its steps.
-        result: The fit.
+        error: The last latent's relative error, mean over cases.
         is_best: Whether no grid of its size was nearer before.
     """
 
     grid: Grid
-    result: FitResult
+    error: float
     is_best: bool
 
-    @property
-    def error(self) -> float:
-        """The last latent's relative error, mean over cases."""
-        return self.result.mean_error
+
+class GridSearch:
+    """Fitted grids and their errors, by the number of steps; a search goes on where it was left.
+
+    Arguments:
+        error: Returns the error of the policy that is fitted on a grid; inf where it cannot be fitted.
+        T: Steps of the reference's walk.
+        seed: Decides the neighbours.
+    """
+
+    def __init__(self, error: Callable[[Grid], float], T: int, seed: int = 0) -> None:
+        self._error, self._T, self._rng = error, T, Random(seed)
+        self.errors: dict[Grid, float] = {}
+
+    def nearest(self, count: int) -> list[Grid]:
+        """Returns the grids with ``count`` steps that were fitted, the nearest first."""
+        return sorted((grid for grid in self.errors if len(grid) == count), key=lambda grid: self.errors[grid])
+
+    def improve(self, starts: Iterable[Grid], tries: int) -> Iterator[GridTrial]:
+        """Yields every grid that is fitted: starts that are new, then neighbours of the nearest one of their size.
+
+        Arguments:
+            starts: Grids with as many steps, at least one.
+            tries: Grids that are fitted at most.
+        """
+        queue = [grid for grid in dict.fromkeys(starts)]
+        count = len(queue[0])
+        queue = [grid for grid in queue if grid not in self.errors]
+        for _ in range(tries):
+            grid = queue.pop(0) if queue else self._neighbour(self.nearest(count)[0])
+            if grid is None:
+                return
+            best = min((self.errors[other] for other in self.nearest(count)), default=float("inf"))
+            self.errors[grid] = self._error(grid)
+            yield GridTrial(grid, self.errors[grid], self.errors[grid] < best)
+
+    def of_other_sizes(self, count: int) -> list[Grid]:
+        """Returns grids with ``count`` steps made of the nearest with one more and one less."""
+        grids = []
+        for grid in self.nearest(count + 1)[:1]:
+            dropped = self._rng.randrange(1, len(grid))
+            grids.append(grid[:dropped] + grid[dropped + 1 :])
+        for grid in self.nearest(count - 1)[:1]:
+            ends = (*grid[1:], self._T)
+            width, begin = max((end - begin, begin) for begin, end in zip(grid, ends, strict=True))
+            grids += [tuple(sorted((*grid, begin + width // 2)))] if width > 1 else []
+        return grids
+
+    def _neighbour(self, grid: Grid) -> Grid | None:
+        """Returns a grid that was not fitted and differs in one or two steps; None if no draw gave one."""
+        for _ in range(DRAWS):
+            steps = list(grid)
+            for _ in range(self._rng.choice(MOVED)):
+                if len(steps) > 1:
+                    steps[self._rng.randrange(1, len(steps))] += self._rng.choice(SHIFTS)
+            shifted = tuple(sorted(set(steps)))
+            if len(shifted) == len(grid) and shifted[0] == 0 and shifted[-1] < self._T and shifted not in self.errors:
+                return shifted
+        return None
 
 
 def search_grid(
@@ -58,35 +115,14 @@ def search_grid(
     Raises:
         SpaceError: If there is no start.
     """
-    best: GridTrial | None = None
-    errors: dict[Grid, float] = {}
-    queue, visited, rng = list(dict.fromkeys(starts)), set[Grid](), Random(seed)
-    if not queue:
+    starts = tuple(starts)
+    if not starts:
         raise SpaceError("`starts` must hold at least one grid but got none. Take those of `starting_grids`.")
-    T = fit.states.walk.T
-    while len(visited) < tries:
-        grid = queue.pop(0) if queue else _neighbour(best.grid if best else (), T, visited, rng)
-        if grid is None:
-            break
-        visited.add(grid)
-        result = drain(fit.steps_of(fit.policy(grid), cases))
-        trial = GridTrial(grid, result, best is None or result.mean_error < best.error)
-        best, errors[grid] = trial if trial.is_best else best, trial.error
-        yield trial
-    nearest = sorted(errors, key=lambda grid: errors[grid])[: max(finalists, 1)]
-    if len(nearest) == 1:
-        return nearest[0]
-    return min(nearest, key=lambda grid: drain(fit.steps_of(fit.policy(grid))).mean_error)
 
+    def error(grid: Grid, count: int | None = cases) -> float:
+        return drain(fit.steps_of(fit.policy(grid), count)).latent_error
 
-def _neighbour(grid: Grid, T: int, visited: set[Grid], rng: Random) -> Grid | None:
-    """Returns a grid that was not tried and differs in one or two steps; None if a thousand draws gave none."""
-    for _ in range(1000):
-        steps = list(grid)
-        for _ in range(rng.choice(MOVED)):
-            if len(steps) > 1:
-                steps[rng.randrange(1, len(steps))] += rng.choice(SHIFTS)
-        moved = tuple(sorted(set(steps)))
-        if len(moved) == len(grid) and moved[0] == 0 and moved[-1] < T and moved not in visited:
-            return moved
-    return None
+    search = GridSearch(error, fit.states.walk.T, seed)
+    yield from search.improve(starts, tries)
+    nearest = search.nearest(len(starts[0]))[: max(finalists, 1)]
+    return nearest[0] if len(nearest) == 1 else min(nearest, key=lambda grid: error(grid, None))

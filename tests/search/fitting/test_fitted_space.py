@@ -14,12 +14,13 @@ from frdiff_tune.measure.bench import Bench
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import default_groups
 from frdiff_tune.search.first_rung import RUNG, beaten_at_first_rung, rung_of
-from frdiff_tune.search.fitted_part import make_fit
+from frdiff_tune.search.fitted_part import make_fit, nearest_fitted
 from frdiff_tune.search.fitting import CaseFit, FitOptions
-from frdiff_tune.search.fitting.grid_search import search_grid
+from frdiff_tune.search.fitting.grid_search import GridSearch, search_grid
 from frdiff_tune.search.fitting.grids import best_grid, first_order_costs, spread, starting_grids
 from frdiff_tune.search.fitting.schedule import FittedSchedule
 from frdiff_tune.search.location import find
+from frdiff_tune.search.samplers.fitted_proposals import FittedProposals
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.space_file import FitSection, SpaceFile
 from frdiff_tune.search.starting import starting_points
@@ -178,6 +179,37 @@ def test_local_search_ends_nearer_than_its_starts(fit: CaseFit) -> None:
     assert len({each.grid for each in tried}) == 14
     assert min(errors) <= min(errors[: len(starts)])
     assert [each.is_best for each in tried] == [error == min(errors[: i + 1]) for i, error in enumerate(errors)]
+
+
+def test_a_proposal_becomes_its_nearest_neighbour(fit: CaseFit, space: Space) -> None:
+    own = Space(FILE, fit.bench.pipe, STEPS, fit=fit)  # whose searches have not begun
+    proposal = params(own, [0, 1, 2])
+    nearest = nearest_fitted(own, proposal, lambda _: False)
+    assert nearest is not None and own.fitted is not None
+    errors = own.fitted.grid_search(0, (), lambda _: 0.0).errors
+    assert len(errors) == own.fitted.tries
+    assert errors[tuple(own.keyframes(nearest)[0])] == min(errors.values()) < errors[0, 1, 2]
+    assert own.decode(nearest).fit == own.decode(params(own, own.keyframes(nearest)[0])).fit
+    assert nearest_fitted(own, proposal, lambda _: True) is None, "nothing is nearer than what was measured"
+    assert len(errors) == 2 * own.fitted.tries, "the search went on"
+
+
+def test_a_proposal_of_another_scheduler_stays(space: Space) -> None:
+    nearest = FittedProposals(space, lambda _: True)
+    other = params(space, [0, 3], scheduler="DDIMScheduler/trailing")
+    fitted = params(space, [0, 3])
+    assert nearest(other) == other
+    assert nearest(fitted) is None
+    assert nearest.rest == [fitted]
+
+
+def test_neighbouring_sizes_begin_from_each_other() -> None:
+    search = GridSearch(lambda grid: float(sum(grid)), 10)
+    assert search.of_other_sizes(3) == []
+    list(search.improve([(0, 2, 3, 9)], 1))
+    (dropped,) = search.of_other_sizes(3)
+    assert len(dropped) == 3 and set(dropped) < {0, 2, 3, 9} and dropped[0] == 0
+    assert search.of_other_sizes(5) == [(0, 2, 3, 6, 9)], "the widest gap is halved"
 
 
 def fitted_trial(error: float, steps: int, full: int, **attributes: Any) -> optuna.trial.FrozenTrial:
