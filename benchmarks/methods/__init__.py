@@ -3,6 +3,7 @@
 from benchmarks.methods._base import Keyframes, Method, Setting, tables, tuning_cases
 from benchmarks.methods.annealing import Annealing
 from benchmarks.methods.fewer_steps import FewerSteps
+from benchmarks.methods.fitted_reuse import FittedReuse
 from benchmarks.methods.fitted_steps import FittedSteps
 from benchmarks.methods.fitted_weights import FittedWeights
 from benchmarks.methods.sampler import Sampler, SamplerPainter
@@ -21,6 +22,7 @@ METHODS: dict[str, Method] = {
         Spectrum("Spectrum", "Spectrum"),
         FittedSteps("fitted steps, uniform grid", "fitted steps (ours)"),
         FittedSteps("fitted steps, searched grid", "fitted steps (ours)", tries=120),
+        FittedReuse("fitted steps, with reuse", "fitted steps (ours)"),
         FewerSteps("Euler", "fewer steps", "EulerDiscreteScheduler"),
         FewerSteps("UniPC", "fewer steps", "UniPCMultistepScheduler"),
         FewerSteps("DEIS", "fewer steps", "DEISMultistepScheduler"),
@@ -33,6 +35,7 @@ __all__ = [
     "AlignYourSteps",
     "Annealing",
     "FewerSteps",
+    "FittedReuse",
     "FittedSteps",
     "FittedWeights",
     "Keyframes",

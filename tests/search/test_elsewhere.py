@@ -46,8 +46,8 @@ def test_figures_of_the_same_pictures_are_learnt_from_and_are_no_trials(tmp_path
     outline, loss = pairs[0]
     seen = [Observation((outline, "eager"), loss + 1.0, 0.5, True)]
     models = (Acquisition(space, sampler.aim, own, elsewhere, [], 1.0).quality for own in ([], seen))
-    foreseen = [float(quality([space.foresight.errors(outline)])[0][0]) for quality in models]
-    assert foreseen[1] > foreseen[0] + 0.3, "what is measured here counts here"
+    expected = [float(quality([space.foresight.errors(outline)])[0][0]) for quality in models]
+    assert expected[1] > expected[0] + 0.3, "what is measured here counts here"
     errors = space.foresight.errors
     model = QualityModel(errors.names, [errors(outline) for outline, _ in pairs], [loss for _, loss in pairs])
     blind = QualityModel(errors.names, [], [])
