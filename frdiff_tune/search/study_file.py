@@ -127,7 +127,7 @@ class MeasureSection(Section):
     metrics: tuple[str, ...] = ("psnr", "ssim", "latent_l2")
     finalists: Positive = 3
     floor_count: Annotated[int, Field(ge=0)] = 8
-    search_floor_count: Annotated[int, Field(ge=0)] = 16
+    search_floor_count: Annotated[int, Field(ge=0)] = 32
     weights: str = ""
     unpaired: str = ""
 
