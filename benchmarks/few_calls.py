@@ -54,13 +54,13 @@ def choose(bench: CaseBench, settings: Mapping[str, Setting]) -> dict[str, float
         bench: Of the search cases.
         settings: Label -> setting, at least one.
     """
-    left, found = list(settings), dict[str, float]()
+    rivals, lpips = list(settings), dict[str, float]()
     for parts, count in ROUNDS:
-        if len(left) > count or count == 1:  # the last round says what the chosen one reaches
-            means = {label: fmean(distances(bench, settings[label], parts)) for label in left}
-            left = sorted(left, key=lambda label: means[label])[:count]
-            found |= means
-    return {label: found[label] for label in (*left, *sorted(found)) if label in found}
+        if len(rivals) > count or count == 1:  # the last round says what the chosen one reaches
+            means = {label: fmean(distances(bench, settings[label], parts)) for label in rivals}
+            rivals = sorted(rivals, key=lambda label: means[label])[:count]
+            lpips |= means
+    return {label: lpips[label] for label in (*rivals, *sorted(lpips))}
 
 
 def row(method: Method, calls: int, searched: Mapping[str, float], setting: Setting, lpips: Sequence[float]) -> Row:
@@ -110,25 +110,25 @@ def rows(
             means = choose(searched, settings)
             searched.close()  # one bench at a time has its policies on
             chosen = settings[next(iter(means))]
-            found = row(METHODS[name], calls, means, chosen, distances(held_out, chosen))
+            result = row(METHODS[name], calls, means, chosen, distances(held_out, chosen))
             held_out.close()
-            mean, middle = found["lpips_mean"]["value"], found["lpips_median"]["value"]
-            print(f"{study.name}  {name} {calls}: {found['setting']}  {mean:.5f} / {middle:.5f}", flush=True)
-            yield found
+            mean, median = result["lpips_mean"]["value"], result["lpips_median"]["value"]
+            print(f"{study.name}  {name} {calls}: {result['setting']}  {mean:.5f} / {median:.5f}", flush=True)
+            yield result
 
 
-def merged(found: Sequence[Row], before: Sequence[Row]) -> list[Row]:
+def merged(rows: Sequence[Row], before: Sequence[Row]) -> list[Row]:
     """Returns the rows, and those of an earlier result that are not among them; in the order of ``METHODS``, others last."""
-    known = {(each["method"], each["calls"]): each for each in [*before, *found]}
-    order = list(METHODS)
-    return sorted(known.values(), key=lambda r: (order.index(r["method"]) if r["method"] in order else len(order), r["calls"]))
+    by_setting = {(row["method"], row["calls"]): row for row in [*before, *rows]}
+    order = {name: place for place, name in enumerate(METHODS)}
+    return sorted(by_setting.values(), key=lambda row: (order.get(row["method"], len(order)), row["calls"]))
 
 
 def absent(rows: Sequence[Row]) -> dict[str, list[int]]:
     """Returns what has no row: method -> numbers of calls; one that cannot run on the pipeline stays there."""
-    known = {(each["method"], each["calls"]) for each in rows}
-    found = {name: [calls for calls in CALLS if (name, calls) not in known] for name in METHODS}
-    return {name: counts for name, counts in found.items() if counts}
+    measured = {(row["method"], row["calls"]) for row in rows}
+    missing = {name: [calls for calls in CALLS if (name, calls) not in measured] for name in METHODS}
+    return {name: counts for name, counts in missing.items() if counts}
 
 
 def earlier(file: Path, pictures: int) -> list[Row]:
@@ -158,11 +158,11 @@ def measure(study: Study, methods: Sequence[str], counts: Sequence[int], seeds: 
         command = f"python -m benchmarks.few_calls {study.name} --seeds {seeds}"
         head = heading(study, pipe, command, len(cases))
         head |= {"reference_steps": held_out.steps, "search_rounds": [list(each) for each in ROUNDS], "flip": Lpips.flip}
-        found = list[Row]()
-        for each in rows(study, searched, held_out, methods, counts):
-            found.append(each)
-            save(_whole(head, merged(found, earlier(file, len(cases)))), file.stem, folder)
-    result = _whole(head, merged(found, earlier(file, len(cases))))
+        measured = list[Row]()
+        for result in rows(study, searched, held_out, methods, counts):
+            measured.append(result)
+            save(_whole(head, merged(measured, earlier(file, len(cases)))), file.stem, folder)
+    result = _whole(head, merged(measured, earlier(file, len(cases))))
     figure(result, save(result, file.stem, folder).with_suffix(".png"))
     return result
 

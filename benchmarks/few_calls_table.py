@@ -25,12 +25,12 @@ Row = Mapping[str, Any]
 
 def bests(rows: Sequence[Row]) -> dict[str, dict[int, Row]]:
     """Returns the row of lowest mean of every family at every number of calls: family -> calls -> row."""
-    found: dict[str, dict[int, Row]] = {}
+    lines: dict[str, dict[int, Row]] = {}
     for row in rows:
-        line = found.setdefault(row["family"], {})
+        line = lines.setdefault(row["family"], {})
         if row["calls"] not in line or _mean(row) < _mean(line[row["calls"]]):
             line[row["calls"]] = row
-    return {family: dict(sorted(line.items())) for family, line in found.items()}
+    return {family: dict(sorted(line.items())) for family, line in lines.items()}
 
 
 def _mean(row: Row) -> float:

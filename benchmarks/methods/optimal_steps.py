@@ -7,7 +7,7 @@ there, with all that the network answers on the way; the set of size i is read b
 the network once: i T calls for all sets up to size i.
 
 References:
-    | Optimal Stepsize for Diffusion Sampling (Pei et al., 2025), section 3, https://arxiv.org/abs/2503.21774
+    | Optimal Stepsize for Diffusion Sampling (Pei et al., 2025), https://arxiv.org/abs/2503.21774
 """
 
 from typing import TYPE_CHECKING, Protocol
