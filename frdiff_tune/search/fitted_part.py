@@ -19,7 +19,7 @@ from frdiff_tune.runtime.solver import walk as set_and_list
 from frdiff_tune.search.distributions import first_value
 from frdiff_tune.search.fitting import CaseFit, FitOptions
 from frdiff_tune.search.fitting.grid_search import GridSearch
-from frdiff_tune.search.fitting.grids import Grid
+from frdiff_tune.search.fitting.grids import Grid, cosine, spread
 from frdiff_tune.search.fitting.schedule import FittedSchedule, fitted_policy, schedule_of
 from frdiff_tune.search.grouping import Sites
 from frdiff_tune.search.space_file import BETWEEN, FITTED, FitSection, Params
@@ -135,9 +135,11 @@ def nearest_fitted(space: "Space", params: Params, measured: Callable[[Params], 
         return float("inf") if fit is None else fit.latent_error
 
     search = part.grid_search(params[BETWEEN] if groups else 0, tuple(groups), error)
-    for _ in search.improve([tuple(keyframes), *search.of_other_sizes(len(keyframes))], part.tries):
+    count = len(keyframes)
+    starts = [tuple(keyframes), spread(cosine(count, part.T), part.T), *search.of_other_sizes(count)]
+    for _ in search.improve(starts, part.tries):
         pass
-    nearest = search.nearest(len(keyframes))
+    nearest = search.nearest(count)
     best = min((search.errors[grid] for grid in nearest if measured(space.with_keyframes(params, list(grid)))), default=np.inf)
     return space.with_keyframes(params, list(nearest[0])) if search.errors[nearest[0]] < GAIN * best else None
 

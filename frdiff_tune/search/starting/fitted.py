@@ -1,8 +1,8 @@
-"""Fitted steps to begin with: evenly spaced, dense-ended and best by dynamic programming, from many network calls to few."""
+"""Fitted steps to begin with: dense at both ends, best by dynamic programming and evenly spaced."""
 
 from collections.abc import Iterator
 
-from frdiff_tune.search.fitting.grids import spread
+from frdiff_tune.search.fitting.grids import cosine, spread
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.space_file import FITTED
 from frdiff_tune.search.starting.point import StartingPoint, point
@@ -20,9 +20,9 @@ def fitted(space: Space) -> Iterator[StartingPoint]:
         for share in COUNTS:
             count = max(round(share * T), 1)
             grids = (
-                [i * T / count for i in range(count)],
-                [i * (T - 1) / max(count - 1, 1) for i in range(count)],
+                cosine(count, T),
                 space.foresight.errors.sets(space.reference_steps, FITTED, "sample", 1).get(count, (0,)),
+                [i * (T - 1) / max(count - 1, 1) for i in range(count)],
             )
             if least <= count <= most and len(grids[place]) == count:
                 yield point(space, "starting: fitted", spread(grids[place], T), T, scheduler=FITTED)
