@@ -58,6 +58,7 @@ class Fit(Section):
         count: Cases.
         seeds: Their seeds.
         guidance_scale: Scale of classifier-free guidance; None where the call has none.
+        sample_shape: Shape of one sample that the scheduler walks, without the batch: the size that was fitted at.
         num_inference_steps: The reference's.
         memory: Predictions that a step weighs at most, K.
         ridge: Pull towards the first-order solver, as a share of the predictions' energy.
@@ -70,6 +71,7 @@ class Fit(Section):
     count: Count
     seeds: tuple[Annotated[int, Strict()], ...]
     guidance_scale: Number | None = None
+    sample_shape: tuple[Annotated[int, Strict(), Field(ge=1)], ...] | None = None
     num_inference_steps: Annotated[int, Strict(), Field(ge=1)]
     memory: Annotated[int, Strict(), Field(ge=1)]
     ridge: Number

@@ -42,8 +42,9 @@ def rows(policy: Policy) -> Iterator[tuple[str, str]]:
     if policy.fit is not None:
         fit = policy.fit
         guidance = "" if fit.guidance_scale is None else f" at guidance {fit.guidance_scale:g}"
+        size = "" if fit.sample_shape is None else f", latents of {' x '.join(map(str, fit.sample_shape))}"
         error = f"last latent {fit.latent_error:.2g} of its size from the reference's"
-        yield "fitted on", f"{fit.count} cases{guidance}, {fit.num_inference_steps} reference steps; {error}"
+        yield "fitted on", f"{fit.count} cases{guidance}{size}, {fit.num_inference_steps} reference steps; {error}"
     if policy.measured is None:
         yield "measured", "nothing; `frdiff-tune export` writes policies with figures"
     else:

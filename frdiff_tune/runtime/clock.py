@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from frdiff_tune.errors import MismatchError
 from frdiff_tune.policy.multistep import NAME
+from frdiff_tune.runtime.fit_range import FitRange
 from frdiff_tune.runtime.owner import calling_pipeline
 from frdiff_tune.runtime.patch import Patch
 from frdiff_tune.runtime.run import Run
@@ -43,6 +44,7 @@ class Clock:
         self._serves = serves
         self.scheduler = scheduler
         self.on_mismatch = on_mismatch
+        self._fit_range = FitRange(run.policy)
         self._start = 0
         self._times: list[float] | None = None  # of the run under way, from its first network call on
         self._patches = [
@@ -214,6 +216,8 @@ class Clock:
                     "`pipe` must call its network before each `scheduler.step` while a policy is on, but at a step it called "
                     "none, or one at another timestep. Take the policy off for such pipelines."
                 )
+            if ours and self.run.t == 0:
+                self._fit_range.check(calling_pipeline(), given("sample", args, kwargs).shape[1:], _depth())
             result = step(*args, **kwargs)
             if ours:
                 self.run.tick(given("sample", args, kwargs).shape[0])

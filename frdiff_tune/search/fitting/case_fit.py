@@ -140,7 +140,7 @@ class CaseFit:
             policy: From ``policy``.
         """
         if policy.digest not in self._fitted:
-            key = digest_of(["fit", "mean", self._key, policy.digest, asdict(self.options)])
+            key = digest_of(["fit", "mean error, shape", self._key, policy.digest, asdict(self.options)])
             text = stored(self._folder, key, lambda: self.fit(policy).policy.model_dump_json(by_alias=True), "fits")
             self._fitted[policy.digest] = Policy.model_validate_json(text)
         return self._fitted[policy.digest]
@@ -158,6 +158,7 @@ class CaseFit:
             count=len(chosen),
             seeds=tuple(case.seed for case in chosen),
             guidance_scale=guidance_of(self.bench.pipe, self.call),
+            sample_shape=self.states.shape,
             num_inference_steps=self.steps,
             memory=self.options.memory,
             ridge=self.options.ridge,

@@ -1,5 +1,6 @@
 """Fits on the policy's own states: reuse, lockstep, what is refused, and what is left on the pipeline."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from frdiff_tune.errors import FrdiffError, MeasureError, MismatchError, PolicyE
 from frdiff_tune.measure import Case
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.policy import Policy
-from frdiff_tune.runtime import default_groups, full_policy
+from frdiff_tune.runtime import apply_policy, default_groups, full_policy
 from frdiff_tune.search.fitting import CaseFit, FitOptions, PrefixCache, drain, fit_steps, lockstep, walk_steps
 from tests.pipelines import ROWS
 from tests.search.fitting.tiny_fit import REFERENCE_STEPS, calls_of, recorded, start
@@ -188,6 +189,24 @@ def test_calls_of_different_walks_are_refused() -> None:
         recorded(bench, [calls_of(row)[0], weak])
 
 
+def assert_far_calls_are_warned_of(pipe: Any, policy: Policy, shape: tuple[int, ...]) -> None:
+    def messages(**changes: Any) -> list[str]:
+        call = {"prompt": "a fox", "guidance_scale": 5.0, "height": 32, "width": 32, "output_type": "latent", **changes}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            applied(**call)
+        return [str(each.message) for each in caught]
+
+    with apply_policy(pipe, policy) as applied:
+        assert messages() == messages(guidance_scale=2.5) == messages(guidance_scale=10.0) == []
+        assert messages(num_images_per_prompt=2) == [], "weights hold per image"
+        (guidance,) = messages(guidance_scale=10.5)
+        assert "must lie in [2.5, 10], half to double" in guidance and "the call has 10.5" in guidance
+        (size,) = messages(guidance_scale=10.5, height=64)
+        assert f"must have shape {shape}" in size and "Tune a policy at this size" in size
+        assert messages(guidance_scale=1.0, height=64) == [], "each kind once"
+
+
 def test_cases_are_recorded_once_and_the_policy_states_what_it_was_fitted_on(tmp_path: Any, monkeypatch: Any) -> None:
     pipe = tiny_sd()
     cases = [Case({"prompt": "a fox"}, seed=seed) for seed in range(9)]
@@ -204,7 +223,8 @@ def test_cases_are_recorded_once_and_the_policy_states_what_it_was_fitted_on(tmp
         again = opened(bench)
         assert again.fit(again.policy(GRID)).policy == result.policy
     record = result.policy.fit
-    assert record is not None and part.policy.fit is not None
+    assert record is not None and part.policy.fit is not None and record.sample_shape is not None
+    assert_far_calls_are_warned_of(pipe, result.policy, record.sample_shape)
     assert (record.count, record.seeds, record.guidance_scale) == (9, tuple(range(9)), 5.0)
     assert (record.num_inference_steps, record.memory, len(record.residuals)) == (8, 3, 4)
     assert record.latent_error == result.latent_error

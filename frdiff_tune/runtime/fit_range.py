@@ -1,0 +1,63 @@
+"""How far a call may be from what a policy's weights were fitted on, before it is warned of.
+
+Weights are fitted at one guidance scale and one size, and hold near them. How close images are beyond half and double of the
+scale, or at another size, was not measured.
+"""
+
+import inspect
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from frdiff_tune.policy import Policy
+
+FACTOR = 2.0
+"""Guidance scales from the fitted one over this to the fitted one times this are not warned of."""
+
+
+class FitRange:
+    """Warns of calls beyond it, once of each kind.
+
+    Arguments:
+        policy: Whose weights were fitted; of others nothing is warned.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._fit = policy.fit
+        self._warned = set[str]()
+
+    def check(self, pipe: Any, shape: Sequence[int], depth: int) -> None:  # noqa: ANN401
+        """Warns of a call that is far from the fit.
+
+        Arguments:
+            pipe: The pipeline that is called; None for a loop written by hand. Its guidance scale is known where it keeps the
+                call's, as pipelines of diffusers with a property ``guidance_scale`` do.
+            shape: Of one sample, without the batch.
+            depth: Frames up to the caller who is to be told.
+        """
+        distilled = pipe is not None and "true_cfg_scale" in inspect.signature(pipe.__call__).parameters
+        guidance_scale = None if distilled else getattr(pipe, "_guidance_scale", None)  # there it is an input of the network
+        for kind, message in self._beyond(guidance_scale, tuple(shape)):
+            if kind not in self._warned:
+                self._warned.add(kind)
+                warnings.warn(message, stacklevel=depth + 1)
+
+    def _beyond(self, guidance_scale: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+        """Yields what is beyond the range, each kind with its message."""
+        if self._fit is None:
+            return
+        fitted, size = self._fit.guidance_scale, self._fit.sample_shape
+        if fitted is not None and isinstance(guidance_scale, (int, float)):
+            if not fitted / FACTOR <= guidance_scale <= fitted * FACTOR:
+                yield (
+                    "guidance",
+                    f"`guidance_scale` must lie in [{fitted / FACTOR:g}, {fitted * FACTOR:g}], half to double of what the "
+                    f"policy's weights were fitted at, but the call has {guidance_scale:g}: how close its images are is "
+                    f"unknown. Tune a policy at this scale.",
+                )
+        if size is not None and shape != size:
+            yield (
+                "shape",
+                f"Samples must have shape {size}, at which the policy's weights were fitted, but the call's have {shape}: how "
+                f"close its images are is unknown. Tune a policy at this size.",
+            )
