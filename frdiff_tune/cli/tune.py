@@ -85,8 +85,9 @@ def _expectation(study: Study, pipe: Any, trials: int | None, minutes: float | N
 
     need = estimate(study, pipe, trials=trials, minutes=minutes)
     cases = study.file.cases.search_count
+    fits = f", {need.fits:,} fits of weights to {need.states:.0f} MiB of the reference's states" if need.fits else ""
     return (
-        f"{study.name}: expects {need.pictures:,} pictures ({need.trials} trials on {cases} cases), about "
+        f"{study.name}: expects {need.pictures:,} pictures ({need.trials} trials on {cases} cases){fits}, about "
         f"{duration(60 * need.minutes)} and {need.megabytes:.0f} MiB of disk. Ctrl-C stops, the same command goes on."
     )
 

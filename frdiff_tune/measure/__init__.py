@@ -18,7 +18,7 @@ from frdiff_tune.measure.latency import Pair, Stopping, latency_of, paired_ratio
 from frdiff_tune.measure.measurement import Measurement, Result, summarise
 from frdiff_tune.measure.metrics import PAIRED, SETS, Lpips, Paired, SetMetric, load_paired, load_sets
 from frdiff_tune.measure.pace import Pace, measure_pace
-from frdiff_tune.measure.picture import picture_size, render
+from frdiff_tune.measure.picture import latent_size, picture_size, render
 from frdiff_tune.measure.profile import profile
 from frdiff_tune.measure.profile_file import GroupProfile, Profile, load_profile
 from frdiff_tune.measure.recordings import recording
@@ -87,6 +87,7 @@ __all__ = [
     "measure_pace",
     "paired_ratio",
     "pipe_device",
+    "latent_size",
     "picture_size",
     "profile",
     "recording",

@@ -77,6 +77,14 @@ def picture_size(pipe: Any, call: Mapping[str, Any]) -> tuple[int, int]:  # noqa
     return int(call.get("height") or sides[0] * factor), int(call.get("width") or sides[1] * factor)
 
 
+def latent_size(pipe: Any, call: Mapping[str, Any]) -> int:  # noqa: ANN401
+    """Returns the entries of one image's latent, as far as the configuration of the denoiser tells."""
+    denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    channels = int(getattr(getattr(denoiser, "config", None), "in_channels", None) or 1)
+    height, width = picture_size(pipe, call)
+    return channels * (height // _vae_factor(pipe)) * (width // _vae_factor(pipe))
+
+
 def _vae_factor(pipe: Any) -> int:  # noqa: ANN401
     if hasattr(pipe, "vae_scale_factor"):
         return int(pipe.vae_scale_factor)

@@ -1,12 +1,19 @@
 """What a study will need, said before it starts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from frdiff_tune.measure import measure_pace, picture_size
+from frdiff_tune.measure import latent_size, measure_pace, picture_size
 from frdiff_tune.measure.floors import FINER, finer_steps
+from frdiff_tune.measure.trajectories import guidance_of
+from frdiff_tune.runtime import find_denoiser
+from frdiff_tune.runtime.families import Family
 from frdiff_tune.search import setting
+from frdiff_tune.search.fitted_part import fit_refusal
+from frdiff_tune.search.fitting import FitOptions, states_bytes
 from frdiff_tune.search.forecasts import needs_recording
+from frdiff_tune.search.space_file import FITTED
 from frdiff_tune.search.study import Study
 
 NFE_SHARE = 0.45
@@ -14,6 +21,8 @@ NFE_SHARE = 0.45
 TIMED = 4
 """Timed calls of a trial."""
 ANCHOR_STEPS = 5
+UNSHARED = 0.6
+"""Share of a fit's network calls that fits of neighbouring schedules have not made before it."""
 LOADED_MIB = 60.0
 """LPIPS backbone, database and figures, in MiB."""
 
@@ -25,14 +34,18 @@ class Estimate:
     Arguments:
         pictures: Pictures drawn: references, those of the floor and those that are recorded, and those of all trials.
         minutes: Wall time: preparing the references, then trials within the budget.
-        megabytes: On the disk, in MiB: reference pictures and database.
+        megabytes: On the disk, in MiB: reference pictures, the reference's states and database.
         trials: Trials that fit into the budget.
+        states: Of ``megabytes``, the reference's states that weights are fitted to, in MiB; 0 where none are.
+        fits: Fits of weights, each a run of the fit's cases without decoding.
     """
 
     pictures: int
     minutes: float
     megabytes: float
     trials: int
+    states: float = 0.0
+    fits: int = 0
 
 
 def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: float | None = None) -> Estimate:  # noqa: ANN401
@@ -60,13 +73,36 @@ def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: flo
     followed = min(setting.FOLLOWED, len(shown)) if study.space.forecast.fit[1] > 0 else 0
     bare = len(shown) + recorded + followed
     floor = min(study.file.measure.search_floor_count, len(shown)) if finer_steps(pipe, call.num_inference_steps) else 0
-    reference_ms = quality.pictures_ms(bare, T) + quality.pictures_ms(floor, FINER * T) + 3 * timed.call_ms(T)
+    fitted = _fit_cases(study, pipe, len(shown))
+    per_trial = max(study.space.fit.tries, 1) if fitted else 0
+    runs = -(-fitted // cases.quality_batch) * quality.step_ms  # a step of all cases of a fit
+    reference_ms = quality.pictures_ms(bare, T) + quality.pictures_ms(floor, FINER * T) + 3 * timed.call_ms(T) + runs * T
     trial_ms = quality.pictures_ms(len(shown), nfe) + TIMED * (timed.call_ms(nfe) + timed.call_ms(ANCHOR_STEPS))
+    trial_ms += per_trial * UNSHARED * runs * nfe
     fitting = min(wanted, max(int(limit * 60_000 / trial_ms), 1)) if limit < float("inf") else wanted
     height, width = picture_size(pipe, call.arguments)
+    states = states_bytes(T, fitted * _copies(pipe, call.arguments), latent_size(pipe, call.arguments)) / 2**20
     return Estimate(
         pictures=bare + floor + len(shown) * fitting,
         minutes=reference_ms / 60_000 + min(fitting * trial_ms / 60_000, limit),
-        megabytes=(len(shown) + floor) * height * width * 3 / 2**20 + fitting * 0.02,
+        megabytes=(len(shown) + floor) * height * width * 3 / 2**20 + states + fitting * 0.02,
         trials=fitting,
+        states=states,
+        fits=per_trial * fitting,
     )
+
+
+def _fit_cases(study: Study, pipe: Any, count: int) -> int:  # noqa: ANN401
+    """Returns on how many of the search cases weights are fitted; 0 where none are."""
+    call, section = study.file.call, study.space.fit
+    fitted, unknowns = min(section.cases, count), FitOptions(memory=section.memory).unknowns
+    if FITTED not in study.space.steps.scheduler or fitted <= unknowns:
+        return 0
+    return 0 if fit_refusal(pipe, call.num_inference_steps, call.arguments) else fitted
+
+
+def _copies(pipe: Any, call: Mapping[str, Any]) -> int:  # noqa: ANN401
+    """Returns how many states a case has: two where the scheduler walks a guidance pair as it is."""
+    family = find_denoiser(pipe).family
+    pairs = type(family).pairs_itself is not Family.pairs_itself
+    return 2 if pairs and guidance_of(pipe, call) > 1 else 1

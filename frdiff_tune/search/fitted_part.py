@@ -144,6 +144,23 @@ def nearest_fitted(space: "Space", params: Params, measured: Callable[[Params], 
     return space.with_keyframes(params, list(nearest[0])) if search.errors[nearest[0]] < GAIN * best else None
 
 
+def fit_refusal(pipe: Any, steps: int, call: Mapping[str, Any]) -> str:  # noqa: ANN401
+    """Returns why no weights can be fitted to a pipeline's full runs; empty where they can.
+
+    Arguments:
+        pipe: A diffusers pipeline.
+        steps: The reference's ``num_inference_steps``.
+        call: Arguments that are the same for all cases.
+    """
+    scheduler = copy.deepcopy(own_scheduler(pipe))
+    try:
+        set_and_list(scheduler, steps)
+        read_grid(scheduler)
+    except MismatchError as error:
+        return str(error)
+    return f"`eta` must be 0 where weights are fitted but got {call['eta']}." if call.get("eta") else ""
+
+
 def make_fit(
     bench: Bench,
     cases: Sequence[Case],
@@ -165,14 +182,10 @@ def make_fit(
         folder: Where the reference's states are kept.
         batch: Cases per call.
     """
-    scheduler = copy.deepcopy(own_scheduler(bench.pipe))
-    try:
-        set_and_list(scheduler, steps)
-        read_grid(scheduler)
-        if call.get("eta"):
-            raise MismatchError(f"`eta` must be 0 where weights are fitted but got {call['eta']}.")
-    except MismatchError as error:
-        warnings.warn(f"No steps are fitted: {error} The search goes on with the other schedulers of the space.", stacklevel=2)
+    refusal = fit_refusal(bench.pipe, steps, call)
+    if refusal:
+        message = f"No steps are fitted: {refusal} The search goes on with the other schedulers of the space."
+        warnings.warn(message, stacklevel=2)
         return None
     options = FitOptions(memory=section.memory, ridge=section.ridge)
     chosen = shuffled(cases)[: section.cases]

@@ -9,6 +9,7 @@ import pytest
 
 from frdiff_tune.errors import LimitError
 from frdiff_tune.measure import Failure, Measurement
+from frdiff_tune.measure.bench import Bench
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import (
@@ -25,6 +26,8 @@ from frdiff_tune.search import (
     tune,
 )
 from frdiff_tune.search.choice import ranked
+from frdiff_tune.search.fitted_part import make_fit
+from frdiff_tune.search.space_file import FitSection
 from frdiff_tune.search.verification import broken_limits
 from tests.search.recorded import COUNT, Recorded, study_at
 from tests.tiny import tiny_dit
@@ -104,6 +107,27 @@ def test_the_estimate_counts_pictures(measured: tuple[Study, Any]) -> None:
     short = estimate(study, pipe, trials=10_000_000, minutes=0.5)
     assert 0 < short.minutes <= 0.5 + said.minutes, "trials within the budget, and the references before them"
     assert 0 < short.trials < 10_000_000
+
+
+def test_the_estimate_counts_fits_and_the_bytes_of_states(measured: tuple[Study, Any], tmp_path: Path) -> None:
+    study, pipe = measured
+    plain = estimate(study, pipe)
+    assert (plain.fits, plain.states) == (0, 0.0), "this space fits nothing"
+    steps = study.space.steps.model_copy(update={"scheduler": (*study.space.steps.scheduler, "fitted")})
+    section = FitSection(tries=5, memory=1)
+    fits = replace(study, space=study.space.model_copy(update={"steps": steps, "fit": section}))
+    call = study.file.call
+    with Bench(pipe) as bench:
+        walk: dict[str, Any] = {"steps": call.num_inference_steps, "call": call.arguments}
+        fit = make_fit(bench, search_cases(study, pipe), section, **walk, folder=tmp_path, batch=COUNT)
+        assert fit is not None
+        recorded = fit.states.states.nbytes
+    more = estimate(fits, pipe)
+    assert (more.trials, more.fits) == (7, 7 * 5)
+    assert more.states * 2**20 == recorded
+    assert more.megabytes == pytest.approx(plain.megabytes + more.states)
+    few = fits.space.model_copy(update={"fit": FitSection()})
+    assert estimate(replace(fits, space=few), pipe).fits == 0, "four cases are too few for four weights"
 
 
 class Lucky(Recorded):
