@@ -32,6 +32,20 @@ def front_plate(study: Study, found: Front, chosen: int) -> Plate:
     )
 
 
+def calls_plate(found: Front) -> Plate:
+    """Returns every policy in the plane of network calls and likeness."""
+    from frdiff_tune.report.calls_figure import calls_figure, closest_by_calls
+    from frdiff_tune.report.points import points_of
+
+    points = points_of(found)
+    few = closest_by_calls(points)[0]
+    return Plate(
+        "calls",
+        calls_figure(points, title="LPIPS over network calls", floor_lpips=found.floor.value if found.floor else None),
+        f"Scatter plot of {len(points)} policies: network calls to the right, LPIPS upwards; the fewest are {few.nfe}.",
+    )
+
+
 def schedule_plate(point: Point) -> Plate:
     """Returns what a policy does at every step."""
     from frdiff_tune.report.schedule_figure import schedule_figure

@@ -39,6 +39,7 @@ class Point:
         figures: Further objectives of the study, by name.
         latency_ends: Ends of the latency's 95 % interval, in milliseconds; None where it is not known.
         lpips_ends: Ends of the LPIPS's.
+        reuses: Whether some of the network calls reuse features of layers, and so cost less than a full one.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Point:
     figures: Mapping[str, float] = field(default_factory=dict)
     latency_ends: tuple[float, float] | None = None
     lpips_ends: tuple[float, float] | None = None
+    reuses: bool = False
 
     @property
     def known(self) -> bool:
@@ -70,6 +72,7 @@ def points_of(found: Front) -> tuple[Point, ...]:
             point_of(point.trial, point.on_front, describe(point.policy) + launched(point.trial.capture)),
             family=true_family(family_of(point.trial), point.policy),
             within_limits=point.within_limits,
+            reuses=bool(point.policy.masks),
             figures={name: point.trial.figure(name).value for name in further},
         )
         for point in found.points

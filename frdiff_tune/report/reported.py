@@ -151,6 +151,7 @@ def _written(
     title, first = chosen[0]
     everything = {
         "front": plates.front_plate(study, found, first.trial.number),
+        "calls": plates.calls_plate(found),
         "importance": plates.importance_plate(found),
         "growth": plates.growth_plate(study),
         "similarity": plates.similarity_plate(study, profile),

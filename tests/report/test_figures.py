@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+from frdiff_tune.report.calls_figure import calls_figure
 from frdiff_tune.report.front_figure import CHOSEN, FRONT, front_figure, save_figure
 from frdiff_tune.report.front_plot import front_plot
 from frdiff_tune.report.growth_figure import growth_figure
@@ -198,3 +199,16 @@ def test_the_plot_of_the_dashboard_has_the_figure_s_families_and_says_what_each_
     assert list(front.error_x.array) == [20.0, 0.0, 0.0] and list(front.error_y.arrayminus) == [0.003, 0.0, 0.0]
     assert "trial 3" in front.text[0] and "3.33x" in front.text[0] and "13 &lt;calls&gt;" in front.text[0]
     assert min(traces["reference"].y) > 0, "a log axis has no 0"
+
+
+def test_calls_figure_joins_the_closest_with_no_more_calls() -> None:
+    points = (*POINTS, Point(5, SEARCHED, "", 350.0, 0.002, 26, reuses=True), Point(6, SEARCHED, "", 200.0, 0.05, 8))
+    figure = calls_figure(points, title="toy", floor_lpips=0.003)
+    axes = figure.axes[0]
+    lines = {str(line.get_label()): line for line in axes.lines}
+    joined = np.asarray(lines["closest so far"].get_xydata()).tolist()
+    assert joined[:4] == [[8, 0.05], [13, 0.005], [25, 0.003], [26, 0.002]] and joined[4][0] == 50
+    assert np.asarray(lines["trials that reuse layers at some calls"].get_xydata()).tolist() == [[26, 0.002]]
+    assert (axes.get_yscale(), axes.get_xlabel()) == ("log", "network calls per image")
+    assert "closer than the reference is to its own limit" in {text.get_text() for text in figure.legends[0].get_texts()}
+    assert len(calls_figure(POINTS[:1], title="toy").axes[0].patches) == 0, "no floor, no band"
