@@ -25,7 +25,7 @@ SO_FAR = "so_far"
 """What was measured of a trial that was stopped early; samplers learn from it, nothing shows it."""
 
 FORESEEN = "foreseen"
-"""What was foreseen of a trial that never started, and the number of who beats it: nothing was measured, nothing shows it."""
+"""Attribute of trials that earlier versions pruned before they started; nothing shows them."""
 
 
 @dataclass(frozen=True, slots=True)

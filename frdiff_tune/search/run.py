@@ -37,7 +37,6 @@ from frdiff_tune.search.outcome import (
     what,
 )
 from frdiff_tune.search.pareto import front
-from frdiff_tune.search.prospect import SKIPS, foreseen_beaten, prospect_of
 from frdiff_tune.search.racing import Member, Race
 from frdiff_tune.search.rivals import members, races
 from frdiff_tune.search.samplers import EXHAUSTED, SAMPLERS, Proposal
@@ -163,7 +162,7 @@ class Run:
 
     def _trial(self, agenda: Agenda) -> Ended:
         """Asks for one trial, measures it and tells; marks it and queues it again if it is broken off."""
-        trial = self._started(agenda)
+        trial = self._ask(agenda)
         try:
             self._measure(trial, self._policy(trial), self.space.capture(trial.params))
         except UpdateFinishedTrialError:
@@ -179,20 +178,6 @@ class Run:
         if frozen.state == TrialState.PRUNED:
             return TrialStopped.read(frozen)
         return TrialFailure.read(frozen) if infeasible(frozen) else TrialOutcome.read(frozen)
-
-    def _started(self, agenda: Agenda) -> Trial:
-        """Returns the next trial that starts: those do not of which it is foreseen that the front beats them."""
-        prospect = prospect_of(self.study, self.space, self.optuna_study, self.reference_ms)
-        trial = self._ask(agenda)
-        for _ in range(SKIPS):
-            frozen = self.optuna_study.get_trials(deepcopy=False)[trial.number]
-            beaten = None if prospect is None else foreseen_beaten(prospect, frozen)
-            if beaten is None:
-                break
-            self._keep(trial, beaten)
-            self.optuna_study.tell(trial, state=TrialState.PRUNED)
-            trial = self._ask(agenda)
-        return trial
 
     def _ask(self, agenda: Agenda) -> Trial:
         """Returns the next trial: one that was broken off, a starting point, or a proposal of the sampler."""

@@ -158,8 +158,7 @@ class SearchSection(Section):
             or ``psnr_median``, and of cost: ``latency_ms``, ``speedup`` or ``images_per_s``, ``cache_mib``, ``peak_mib`` and
             ``energy_j``. With one, the limits say what must not be paid for it.
         race: Chance, at most, that a trial is stopped early which nothing on the front beats; 0 stops none. A trial is stopped
-            between blocks of cases when another one is no slower and surely closer to the reference on the same cases; it does
-            not start at all where that is foreseen (``search.prospect``), which no level bounds.
+            between blocks of cases when another one is no slower and surely closer to the reference on the same cases.
         limits: Bounds on figures of quality or cost, as ``lpips <= 0.05``, ``psnr >= 30``, ``speedup >= 1.5`` or
             ``cache_mib <= 500``.
         sampler: Optuna's sampler.

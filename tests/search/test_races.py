@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState, create_trial
 
 from frdiff_tune.measure import Failure, Measurement
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search import Preparing, Study, TrialOutcome, TrialStopped, front, search_cases, storage, tune
 from frdiff_tune.search.ledger import Ledger
+from frdiff_tune.search.outcome import FORESEEN, stopped
 from tests.search.recorded import Recorded, damage, study_at
 from tests.search.test_tuning import optuna_study
 from tests.tiny import tiny_dit
@@ -33,10 +35,7 @@ def racing(folder: Path, race: float, limits: tuple[str, ...] = ()) -> Study:
     return replace(study, file=study.file.model_copy(update={"cases": cases}))
 
 
-def test_what_the_front_surely_beats_is_stopped_and_changes_no_front(
-    tmp_path: Path, pipe: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("frdiff_tune.search.run.prospect_of", lambda *_: None)  # so that both searches draw the same
+def test_what_the_front_surely_beats_is_stopped_and_changes_no_front(tmp_path: Path, pipe: Any) -> None:
     study = racing(tmp_path, 0.05)
     evaluator = Recorded(search_cases(study, pipe), size=8)
     events = [event for event in tune(study, pipe=pipe, evaluator=evaluator) if not isinstance(event, Preparing)]
@@ -98,3 +97,9 @@ def front_policy(study: Study, digest: str) -> Policy:
     policy = Ledger(storage.open_storage(study.file.search.storage).engine).policy(digest)
     assert policy is not None
     return policy
+
+
+def test_a_trial_that_an_earlier_version_pruned_before_it_started_is_not_shown() -> None:
+    attributes = {FORESEEN: {"beaten_by": 0}}, {}
+    pruned = [create_trial(state=TrialState.PRUNED, user_attrs=dict(own)) for own in attributes]
+    assert [stopped(trial) for trial in pruned] == [False, True]

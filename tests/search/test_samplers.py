@@ -17,7 +17,6 @@ from frdiff_tune.search.samplers._base import WholeSpace
 from frdiff_tune.search.samplers.cmaes import LimitedCmaEs
 from frdiff_tune.search.samplers.local import LocalSampler
 from frdiff_tune.search.samplers.moves import MOVES, add, crossed, drop, moved, relocate, shift, slide
-from frdiff_tune.search.samplers.tpe import ApartTpe
 from tests.search.recorded import recorded, study_at
 from tests.tiny import tiny_dit
 
@@ -111,26 +110,6 @@ def finished(values: list[float], excess: float = -1.0) -> optuna.trial.FrozenTr
     trial = optuna.trial.create_trial(values=values, params={"x": 0.5}, distributions=space)
     trial.set_constraint("lpips <= 0.05", excess)
     return trial
-
-
-def test_tpe_goes_where_the_good_trials_are() -> None:
-    """Small x and small y are good together; each is good alone in one objective."""
-    space: Any = {name: optuna.distributions.FloatDistribution(0, 1) for name in "xy"}
-    study = optuna.create_study(directions=["minimize", "maximize"])
-    rng = np.random.default_rng(0)
-    for _ in range(300):
-        x, y = rng.random(2).tolist()
-        study.add_trial(optuna.trial.create_trial(params={"x": x, "y": y}, distributions=space, values=[x + y, -y]))
-    running = study.ask(space)
-    drawn = []
-    for seed in range(20):
-        sampler = ApartTpe(space, n_startup_trials=10, constant_liar=True, seed=seed)
-        trial = study.get_trials(deepcopy=False)[running.number]
-        assert sampler.infer_relative_search_space(study, trial) == space
-        drawn.append(sampler.sample_relative(study, trial, space))
-    assert max(max(each.values()) for each in drawn) < 0.5
-    few = optuna.create_study(directions=["minimize", "maximize"])
-    assert ApartTpe(space, n_startup_trials=10).sample_relative(few, study.trials[0], space) == {}
 
 
 @pytest.mark.parametrize(
