@@ -100,6 +100,6 @@ def front_policy(study: Study, digest: str) -> Policy:
 
 
 def test_a_trial_that_an_earlier_version_pruned_before_it_started_is_not_shown() -> None:
-    attributes = {FORESEEN: {"beaten_by": 0}}, {}
+    attributes: tuple[dict[str, Any], ...] = {FORESEEN: {"beaten_by": 0}}, {}
     pruned = [create_trial(state=TrialState.PRUNED, user_attrs=dict(own)) for own in attributes]
     assert [stopped(trial) for trial in pruned] == [False, True]
