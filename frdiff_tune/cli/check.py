@@ -21,6 +21,9 @@ def check(
         Path | None, typer.Option("-o", "--output", help="Write the policy with the figures measured here.")
     ] = None,
     weights: Annotated[str, typer.Option(help="Folder in which metrics' weights are looked for first.")] = "",
+    validity: Annotated[
+        int, typer.Option(min=0, help="Held-out cases drawn in other calls, too: other guidance, other sizes; 0: none.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Measure a policy again on this machine, and say whether it still holds.
@@ -33,14 +36,17 @@ step count, is measured for the first time.
     """
     from frdiff_tune.cli.console import errors, finish, print_json, results
     from frdiff_tune.policy import Policy
-    from frdiff_tune.report.checked import checking
+    from frdiff_tune.report.checked import checking, with_validity
     from frdiff_tune.report.setting import setting_of
 
     loaded = Policy.load(policy)
     setting = setting_of(loaded, study=study, model=model, device=device, dtype=dtype)
     if setting.study is not None:
         setting = replace(setting, study=setting.study.with_weights(weights))
-    checked = finish("measuring", checking(loaded, setting, setting.load()))
+    pipe = setting.load()
+    checked = finish("measuring", checking(loaded, setting, pipe))
+    if validity:
+        checked = finish("measuring in other calls", with_validity(checked, setting, pipe, validity))
     if output is not None:
         checked.policy.save(output)
     if checked.same_cases is False:
@@ -49,5 +55,7 @@ step count, is measured for the first time.
         print_json(checked.json())
     else:
         results().print(checked.table())
+        if validity:
+            results().print("", checked.validity_table(), sep="\n")
         results().print(f"\n{checked.verdict}", style="bold", markup=False)
     raise typer.Exit(checked.exit_code)

@@ -1,10 +1,10 @@
 """The policy: the value, its tables, JSON in and out. Knows neither torch nor optuna."""
 
+from frdiff_tune.policy.fit import Fit, Validity
 from frdiff_tune.policy.plan import StepPlan
 from frdiff_tune.policy.policy import SCHEMA_VERSION, Policy
 from frdiff_tune.policy.schema import json_schema
 from frdiff_tune.policy.sections import (
-    Fit,
     Floor,
     FloorKind,
     Grid,
@@ -42,5 +42,6 @@ __all__ = [
     "SetQuality",
     "StepPlan",
     "Throughput",
+    "Validity",
     "json_schema",
 ]

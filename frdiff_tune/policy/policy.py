@@ -28,10 +28,11 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationErr
 
 from frdiff_tune.errors import PolicyError
 from frdiff_tune.policy import canonical, multistep, rules
+from frdiff_tune.policy.fit import Fit
 from frdiff_tune.policy.plan import StepPlan, make_plan
 from frdiff_tune.policy.resample import resampled
 from frdiff_tune.policy.section import Number, Section
-from frdiff_tune.policy.sections import Fit, Machine, Measured, ModelInfo, Provenance, Sampling
+from frdiff_tune.policy.sections import Machine, Measured, ModelInfo, Provenance, Sampling
 
 SCHEMA_VERSION: Literal[2] = 2
 Bits = Annotated[str, Field(pattern="^[01]*$")]

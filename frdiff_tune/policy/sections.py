@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, Strict
 
+from frdiff_tune.policy.fit import Validity
 from frdiff_tune.policy.section import Count, Number, Section
 from frdiff_tune.policy.timed import Conditions, Energy, Figure, Latency, Throughput
 
@@ -48,36 +49,6 @@ class Grid(Section):
     T: Annotated[int, Strict(), Field(ge=1)]
     steps: tuple[Annotated[int, Strict()], ...]
     leading: Count = 0
-
-
-class Fit(Section):
-    """What the weights of a policy's scheduler were fitted on.
-
-    Arguments:
-        cases: Digest of the cases.
-        count: Cases.
-        seeds: Their seeds.
-        guidance_scale: Scale of classifier-free guidance; None where the call has none.
-        sample_shape: Shape of one sample that the scheduler walks, without the batch: the size that was fitted at.
-        num_inference_steps: The reference's.
-        memory: Predictions that a step weighs at most, K.
-        ridge: Pull towards the first-order solver, as a share of the predictions' energy.
-        residuals: Per step, the median over cases of |next state - reference's| / |reference's|; length T.
-        latent_error: Mean over cases of the last state's relative distance from the reference's.
-        first_order_error: The same of the first-order solver on the same grid; None where it was not run.
-    """
-
-    cases: str
-    count: Count
-    seeds: tuple[Annotated[int, Strict()], ...]
-    guidance_scale: Number | None = None
-    sample_shape: tuple[Annotated[int, Strict(), Field(ge=1)], ...] | None = None
-    num_inference_steps: Annotated[int, Strict(), Field(ge=1)]
-    memory: Annotated[int, Strict(), Field(ge=1)]
-    ridge: Number
-    residuals: tuple[Number, ...]
-    latent_error: Number
-    first_order_error: Number | None = None
 
 
 class Sampling(Section):
@@ -203,6 +174,7 @@ class Measured(Section):
         quality: Quality figures against the reference pictures.
         sets: Figures between the two sets of pictures.
         floors: How far pictures are from the reference without the policy's doing.
+        validity: How close it comes in other calls.
         cache_bytes: Bytes that the run's stored tensors hold at their most.
         peak_bytes: Peak device memory of a call; None where the device does not tell.
         reference_peak_bytes: The same of the bare pipeline.
@@ -229,6 +201,7 @@ class Measured(Section):
     quality: tuple[Quality, ...]
     sets: tuple[SetQuality, ...] = ()
     floors: tuple[Floor, ...] = ()
+    validity: tuple[Validity, ...] = ()
     cache_bytes: Count
     peak_bytes: Count | None = None
     reference_peak_bytes: Count | None = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from frdiff_tune.errors import StudyError
-from frdiff_tune.report.policy_tables import facts, measured_json
+from frdiff_tune.report.policy_tables import facts, measured_json, validity_cells
 from frdiff_tune.report.profile import interval_json
 
 if TYPE_CHECKING:
@@ -81,8 +81,20 @@ class Checked:
                 }
                 for figure in self.figures
             ],
+            "validity": [row.model_dump(mode="json") for row in self.measured.validity],
             **measured_json(self.measured),
         }
+
+    def validity_table(self) -> Table:
+        """Returns how close the policy comes in other calls."""
+        from rich.table import Table
+
+        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
+        for heading in ("other call", "LPIPS (95 %)", "as many plain steps (95 %)", "images"):
+            table.add_column(heading)
+        for row in self.measured.validity:
+            table.add_row(row.call, *validity_cells(row))
+        return table
 
     def table(self) -> Table:
         """Returns the figures as a table."""
@@ -97,6 +109,39 @@ class Checked:
             ends = [f"{i.value:.3g} ({i.low:.3g} to {i.high:.3g})" for i in (figure.stated, figure.measured)]
             table.add_row(figure.name, *ends, "holds" if figure.holds else "differs")
         return table
+
+
+def with_validity(
+    checked: Checked,
+    setting: Setting,
+    pipe: Any,  # noqa: ANN401
+    count: int,
+) -> Generator[tuple[int, int], None, Checked]:
+    """Measures a policy in other calls, too; yields what is done and what there is to do.
+
+    Arguments:
+        checked: What a check has found.
+        setting: How the policy is loaded and called.
+        pipe: The pipeline.
+        count: Held-out cases that are drawn in each call.
+    """
+    from frdiff_tune.measure.validity import validity
+    from frdiff_tune.search import cache_folder, held_out_cases
+
+    study = _study(checked.policy, setting)
+    call, cases = study.file.call, held_out_cases(study, pipe, 1)[:count]
+    rows = yield from validity(
+        pipe,
+        checked.policy,
+        cases,
+        steps=call.num_inference_steps,
+        cache_dir=cache_folder(),
+        call=call.arguments,
+        quality_batch=study.file.cases.quality_batch,
+        weights=study.file.measure.weights or None,
+    )
+    measured = checked.measured.model_copy(update={"validity": rows})
+    return replace(checked, policy=checked.policy.replace(measured=measured))
 
 
 def checking(policy: Policy, setting: Setting, pipe: Any) -> Generator[tuple[int, int], None, Checked]:  # noqa: ANN401

@@ -11,7 +11,7 @@ from frdiff_tune.report.words import describe
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from frdiff_tune.policy import Conditions, Latency, Machine, Measured, Policy, Quality, SetQuality
+    from frdiff_tune.policy import Conditions, Latency, Machine, Measured, Policy, Quality, SetQuality, Validity
 
 MIB = 2**20
 
@@ -84,12 +84,23 @@ def _measured(measured: Measured) -> Iterator[tuple[str, str]]:
         if floor.statistic == "mean" and floor.metric == "lpips":
             ends = f"95 %: {floor.low:.2g} to {floor.high:.2g}"
             yield FLOORS[floor.kind], f"{floor.metric} {floor.value:.2g} ({ends}, n = {floor.count})"
+    for row in measured.validity:
+        lpips, plain, count = validity_cells(row)
+        yield f"at {row.call}", f"LPIPS {lpips}; as many plain steps {plain}; n = {count}" if row.lpips else lpips
     memory = f"cache {measured.cache_bytes / MIB:.2f} MiB"
     yield "memory", memory if measured.peak_bytes is None else f"{memory}, peak {measured.peak_bytes / MIB:.0f} MiB"
     seen = "held out: the search never saw them" if measured.held_out else "the same that the search used"
     yield "cases", f"{measured.case_count} ({seen})"
     if measured.within_limits is False:
         yield "limits", "NOT KEPT: written with --force"
+
+
+def validity_cells(row: Validity) -> tuple[str, str, str]:
+    """Returns LPIPS in another call, that of as many plain steps, and the number of images."""
+    if row.lpips is None or row.fewer_steps is None:
+        return f"cannot be measured: {row.reason}", "", ""
+    lpips, plain = (f"{each.value:.2g} ({each.low:.2g} to {each.high:.2g})" for each in (row.lpips, row.fewer_steps))
+    return lpips, plain, str(row.count)
 
 
 def latency_line(latency: Latency) -> str:

@@ -109,11 +109,12 @@ def test_check_makes_a_stretched_policy_a_measured_one(
     Policy.load(exported[0]).resample(3).save(stretched)
     shown = run("show", stretched)
     assert "unverified until" in shown.stdout
-    first = run("check", stretched, "--study", study, "-o", checked)
+    first = run("check", stretched, "--study", study, "-o", checked, "--validity", 1)
     assert first.exit_code == 0, first.output
-    assert "Measured for the first time" in " ".join(first.stdout.split())
+    assert "Measured for the first time" in " ".join(first.stdout.split()) and "64 x 64 px" in first.stdout
     policy = Policy.load(checked)
     assert policy.measured is not None and policy.measured.held_out and policy.machine is not None
+    assert [(row.call, row.count) for row in policy.measured.validity] == [("64 x 64 px", 1), ("192 x 192 px", 1)]
     assert policy.digest == Policy.load(stretched).digest
     assert "unverified" not in run("show", checked).stdout
     again = json.loads(run("check", checked, "--study", study, "--json").stdout)
