@@ -1,7 +1,8 @@
 """How far a call may be from what a policy's weights were fitted on, before it is warned of.
 
 Weights are fitted at one guidance scale and one size, and hold near them, better below the scale than above: ten steps of the
-embedded class model are ten times closer than ten plain ones at half the scale, and no closer at double (``benchmarks.validity``).
+embedded class model are several times closer than ten plain ones at half the scale, and no closer at double
+(``benchmarks.validity``).
 """
 
 import inspect
@@ -59,7 +60,7 @@ class FitRange:
         if size is not None and shape != size:
             yield (
                 "shape",
-                f"Samples should have shape {size}, at which the policy's weights were fitted, but the call's have {shape}: its "
-                f"images may be far from the full run's. Tune a policy at this size, or measure how far with "
+                f"Samples should have shape {size}, at which the policy's weights were fitted, but the call's have {shape}: "
+                f"its images may be far from the full run's. Tune a policy at this size, or measure how far with "
                 f"`frdiff-tune check --validity`.",
             )
