@@ -31,7 +31,7 @@ def test_report_writes_a_page_and_every_figure_twice(reported: tuple[Path, Resul
     assert result.exit_code == 0, result.output
     assert str(place / "report.html") in result.stdout.replace("\n", "")
     figures = {path.name for path in place.iterdir()} - {"report.html"}
-    names = {"front", "growth", "similarity", "schedule-1", "schedule-2", "pictures-1", "pictures-2"}
+    names = {"front", "calls", "growth", "similarity", "schedule-1", "schedule-2", "pictures-1", "pictures-2"}
     assert figures == {f"{name}.{ending}" for name in names for ending in ("png", "svg")}
     assert (place / "report.html").stat().st_size < MOST_BYTES
 
@@ -51,7 +51,7 @@ def test_the_page_shows_every_figure_and_asks_nobody(reported: tuple[Path, Resul
         seen.page.goto((reported[0] / "report.html").as_uri())
         seen.keep(f"report-{width}")
         widths = seen.page.evaluate("[...document.images].map(image => image.naturalWidth)")
-        assert len(widths) == 7 and all(widths)
+        assert len(widths) == 8 and all(widths)
         assert seen.page.evaluate("[...document.images].every(image => image.alt.length > 20)")
         assert seen.page.evaluate("document.documentElement.scrollWidth") == width, "the page itself does not scroll sideways"
         assert (seen.said, seen.abroad) == ([], [])
@@ -62,7 +62,7 @@ def test_a_report_without_pictures_needs_no_model(tuned: Result, study: Path, fo
     assert result.exit_code == 0, result.output
     written = json.loads(result.stdout)
     names = {Path(path).stem.partition("-")[0] for path in written["figures"]}
-    assert names == {"front", "growth", "schedule"} and Path(written["page"]).is_file()
+    assert names == {"front", "calls", "growth", "schedule"} and Path(written["page"]).is_file()
 
 
 def test_a_report_on_a_trial_that_is_not_there_says_which_there_are(tuned: Result, study: Path, folder: Path, run: Run) -> None:

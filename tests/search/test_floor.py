@@ -34,7 +34,7 @@ def counted(study: Study, count: int) -> Study:
 
 
 def test_the_floor_is_measured_when_a_study_begins_and_never_again(tmp_path: Path, pipe: Any) -> None:
-    study = study_at(tmp_path, "demo-dit", trials=2)
+    study = counted(study_at(tmp_path, "demo-dit", trials=2), 16)
     evaluator = recorded(study, pipe)
     evaluator.reference_floor = 0.004
     events = list(tune(study, pipe=pipe, evaluator=evaluator))
