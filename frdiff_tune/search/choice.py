@@ -146,8 +146,14 @@ def within_floor(found: Front, wanted: Pick, points: Sequence[Point], surely: bo
         if point.within_limits
         and floor.excess(floor.worst(point.trial.lpips) if surely else point.trial.lpips.value) <= 0
         and point.trial.latency_ms.high < found.reference.median_ms
+        and not _is_reference(point)
     ]
     return by_limits(close, (*found.limits, floor), (floor,), _fastest)
+
+
+def _is_reference(point: Point) -> bool:
+    """Whether a point is the reference's own run, whose time differs from the reference's by noise alone."""
+    return point.trial.family == "known: full" and point.trial.capture == "eager"
 
 
 def by_limits(points: Sequence[Point], limits: Sequence[Limit], asked: Sequence[Limit], key: Key) -> list[Point]:

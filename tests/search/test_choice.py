@@ -13,7 +13,7 @@ from frdiff_tune.measure import Interval
 from frdiff_tune.policy import Latency
 from frdiff_tune.runtime import full_policy
 from frdiff_tune.search import Front, Limit, Pick, Point, TrialOutcome, hypervolume, knee, pick
-from frdiff_tune.search.choice import ranked
+from frdiff_tune.search.choice import ranked, within_floor
 from frdiff_tune.search.objective import OBJECTIVES, non_dominated
 from frdiff_tune.search.volume import FLOOR
 from tests.search.recorded import floor_at
@@ -172,6 +172,16 @@ def test_without_a_limit_it_is_the_fastest_surely_within_the_floor() -> None:
     assert pick(unknown) == pick(unknown, Pick.parse("knee"))
     tight = replace(found, floor=floor_at(0.0005))
     assert pick(tight) == pick(tight, Pick(knee=True)), "the reference itself is no policy that is as close"
+
+
+def test_the_reference_is_not_faster_than_itself_by_noise() -> None:
+    found = unsure((90.0, 0.0, 0.0), (60.0, 0.002, 0.003), (20.0, 0.04, 0.05), floor=floor_at(0.005))
+    full = replace(found.points[0], trial=replace(found.points[0].trial, family="known: full"))
+    by_kernels = replace(found, points=(full, *found.points[1:]))
+    assert numbers(within_floor(by_kernels, Pick(), by_kernels.points)) == [1]
+    launched = replace(full, trial=replace(full.trial, capture="cuda_graphs"))
+    by_graphs = replace(found, points=(launched, *found.points[1:]))
+    assert set(numbers(within_floor(by_graphs, Pick(), by_graphs.points))) == {0, 1}, "another launch may be faster"
 
 
 def test_the_knee_counts_what_is_within_the_floor_as_equal() -> None:
