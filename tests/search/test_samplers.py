@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.search_space import IntersectionSearchSpace
 
 from frdiff_tune.search import Space, TrialOutcome, front, tune
 from frdiff_tune.search.samplers import SAMPLERS, Proposal
-from frdiff_tune.search.samplers._base import WholeSpace
 from frdiff_tune.search.samplers.cmaes import LimitedCmaEs
 from frdiff_tune.search.samplers.local import LocalSampler
 from frdiff_tune.search.samplers.moves import MOVES, add, crossed, drop, moved, relocate, shift, slide
@@ -112,25 +110,26 @@ def finished(values: list[float], excess: float = -1.0) -> optuna.trial.FrozenTr
     return trial
 
 
-@pytest.mark.parametrize(
-    ("name", "held"),
-    [("nsga2", "_search_space"), ("nsga3", "_search_space"), ("gp", "_intersection_search_space"), ("cmaes", "_search_space")],
-)
-def test_samplers_are_told_the_space_that_optuna_would_find(name: str, held: str) -> None:
-    """Both propose the same, theirs and ours: nothing but time is saved."""
-    space: Any = SimpleNamespace(distributions={each: optuna.distributions.IntDistribution(1, 9) for each in "zyx"})
-    found = []
-    for told in (True, False):
-        study = optuna.create_study(directions=["minimize"] * (1 if name == "cmaes" else 2))
-        for i in range(12 if name == "gp" else 40):
-            study.sampler = SAMPLERS[name](Proposal(space, 0, i))
-            assert isinstance(getattr(study.sampler, held), WholeSpace)
-            if not told:
-                setattr(study.sampler, held, IntersectionSearchSpace())
-            trial = study.ask(space.distributions)
-            study.tell(trial, [float(i % 7), float(i % 5)][: len(study.directions)])
-        found.append([trial.params for trial in study.get_trials(deepcopy=False)])
-    assert found[0] == found[1]
+def test_tpe_goes_where_the_good_trials_are_within_the_limits() -> None:
+    """Small x and small y are good together; what lies below a quarter in x breaks a limit."""
+    distributions: Any = {name: optuna.distributions.FloatDistribution(0, 1) for name in "xy"}
+    space: Any = SimpleNamespace(distributions=distributions)
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        x, y = rng.random(2).tolist()
+        trial = optuna.trial.create_trial(params={"x": x, "y": y}, distributions=distributions, values=[x + y, x * y + y])
+        trial.set_constraint("x >= 0.25", 0.25 - x)
+        study.add_trial(trial)
+    drawn: list[dict[str, float]] = []
+    for seed in range(20):
+        study.sampler = SAMPLERS["tpe"](Proposal(space, seed, 300, parallel=True))
+        asked = study.ask(distributions)
+        drawn.append(asked.params)
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)
+    assert np.median([params["y"] for params in drawn]) < 0.1
+    assert not any(params["x"] < 0.2 for params in drawn), "where all draws would be without the limit"
+    assert np.median([params["x"] for params in drawn]) < 0.5
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])

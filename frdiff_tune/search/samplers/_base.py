@@ -1,15 +1,12 @@
 """What every sampler family does: make Optuna's sampler anew for one proposal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.search_space import IntersectionSearchSpace
-from optuna.study import Study
 
 from frdiff_tune.search.elsewhere import Elsewhere
 from frdiff_tune.search.limit import Limit
@@ -66,22 +63,6 @@ class MakeSampler(Protocol):
             proposal: What is proposed for.
         """
         ...
-
-
-class WholeSpace(IntersectionSearchSpace):
-    """All parameters of a space, where Optuna's samplers look for those that all trials share: 150 ms after a thousand trials.
-
-    Arguments:
-        distributions: The space's parameters.
-    """
-
-    def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
-        super().__init__()
-        self._whole = dict(sorted(distributions.items()))
-
-    def calculate(self, study: Study, use_cache: bool = False) -> dict[str, BaseDistribution]:
-        """Returns the parameters in the order of their names, as Optuna does."""
-        return self._whole
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from frdiff_tune.search.samplers._base import Proposal, WholeSpace, quiet
+from frdiff_tune.search.samplers._base import Proposal, quiet
 
 
 class LimitedCmaEs(CmaEsSampler):
@@ -60,6 +60,4 @@ def cmaes(proposal: Proposal) -> BaseSampler:
         | The CMA Evolution Strategy: A Tutorial (Hansen, 2016), https://arxiv.org/abs/1604.00772
     """
     with quiet():
-        sampler = LimitedCmaEs({str(limit): limit.bound for limit in proposal.limits}, proposal.seed)
-    sampler._search_space = WholeSpace(proposal.space.distributions)
-    return sampler
+        return LimitedCmaEs({str(limit): limit.bound for limit in proposal.limits}, proposal.seed)

@@ -2,7 +2,7 @@
 
 from optuna.samplers import BaseSampler, GPSampler
 
-from frdiff_tune.search.samplers._base import Proposal, WholeSpace, quiet
+from frdiff_tune.search.samplers._base import Proposal, quiet
 
 
 def gp(proposal: Proposal) -> BaseSampler:
@@ -12,6 +12,4 @@ def gp(proposal: Proposal) -> BaseSampler:
         proposal: What is proposed for.
     """
     with quiet():
-        sampler = GPSampler(seed=proposal.seed, n_startup_trials=10, warn_independent_sampling=False)
-    sampler._intersection_search_space = WholeSpace(proposal.space.distributions)
-    return sampler
+        return GPSampler(seed=proposal.seed, n_startup_trials=10, warn_independent_sampling=False)

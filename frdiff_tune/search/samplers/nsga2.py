@@ -2,7 +2,7 @@
 
 from optuna.samplers import BaseSampler, NSGAIISampler
 
-from frdiff_tune.search.samplers._base import Proposal, WholeSpace, quiet
+from frdiff_tune.search.samplers._base import Proposal, quiet
 from frdiff_tune.search.samplers.mutation import neighbour_mutation
 
 POPULATION = 16
@@ -22,11 +22,9 @@ def nsga2(proposal: Proposal) -> BaseSampler:
         | https://doi.org/10.1109/4235.996017
     """
     with quiet():
-        sampler = NSGAIISampler(
+        return NSGAIISampler(
             population_size=POPULATION,
             mutation=neighbour_mutation(),
             mutation_prob=MUTATION,
             seed=proposal.seed,
         )
-    sampler._search_space = WholeSpace(proposal.space.distributions)
-    return sampler

@@ -2,7 +2,7 @@
 
 from optuna.samplers import BaseSampler, NSGAIIISampler
 
-from frdiff_tune.search.samplers._base import Proposal, WholeSpace, quiet
+from frdiff_tune.search.samplers._base import Proposal, quiet
 from frdiff_tune.search.samplers.mutation import neighbour_mutation
 from frdiff_tune.search.samplers.nsga2 import MUTATION, POPULATION
 
@@ -21,12 +21,10 @@ def nsga3(proposal: Proposal) -> BaseSampler:
         | (Deb and Jain, 2014), https://doi.org/10.1109/TEVC.2013.2281535
     """
     with quiet():
-        sampler = NSGAIIISampler(
+        return NSGAIIISampler(
             population_size=POPULATION,
             mutation=neighbour_mutation(),
             mutation_prob=MUTATION,
             dividing_parameter=DIVISIONS,
             seed=proposal.seed,
         )
-    sampler._search_space = WholeSpace(proposal.space.distributions)
-    return sampler
