@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,10 +23,26 @@ from frdiff_tune.runtime import describe_model
 Value = TypeVar("Value")
 LATENTS = "latents"
 """The shelf of what full runs pass through."""
+Watch = Callable[[Sequence[Case]], AbstractContextManager[None]]
+"""Cases of one call -> the context in which the bare pipeline draws them."""
+
+
+def unwatched(cases: Sequence[Case]) -> AbstractContextManager[None]:
+    """Returns a context in which nothing is watched.
+
+    Arguments:
+        cases: What is drawn.
+    """
+    return nullcontext()
 
 
 def references(
-    bench: Bench, blocks: Sequence[Sequence[Case]], steps: int, call: Mapping[str, Any], folder: Path
+    bench: Bench,
+    blocks: Sequence[Sequence[Case]],
+    steps: int,
+    call: Mapping[str, Any],
+    folder: Path,
+    watch: Watch = unwatched,
 ) -> Iterator[Drawn]:
     """Yields what the bare pipeline draws of each block of cases, from the disk if they were made before.
 
@@ -38,6 +55,7 @@ def references(
         steps: The reference's step count.
         call: Arguments that are the same for all cases.
         folder: Where the pictures are kept.
+        watch: Gives the context in which a block is drawn that is not on the disk.
 
     Raises:
         MeasureError: If the folder cannot be written.
@@ -47,7 +65,7 @@ def references(
     bare = Contender(bench, None, steps)
     for block in blocks:
         key = digest_of([setting, [case.digest for case in block]])
-        kept = stored(folder, key, partial(_drawn, bare, block, call), about=_about(bench.pipe, steps, block))
+        kept = stored(folder, key, partial(_drawn, bare, block, call, watch), about=_about(bench.pipe, steps, block))
         pictures, latents = kept
         yield Drawn(pictures, latents, prompts_of(block))
 
@@ -77,9 +95,10 @@ def reference_latents(
         yield stored(folder, key, partial(draw_latents, bare, block, call), LATENTS, about)
 
 
-def _drawn(bare: Contender, block: Sequence[Case], call: Mapping[str, Any]) -> tuple[Any, ...]:
+def _drawn(bare: Contender, block: Sequence[Case], call: Mapping[str, Any], watch: Watch) -> tuple[Any, ...]:
     """Returns arrays, which a file of any version of ours can hold."""
-    drawn = draw(bare, block, call)
+    with watch(block):
+        drawn = draw(bare, block, call)
     return drawn.pictures, drawn.latents
 
 

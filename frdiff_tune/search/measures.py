@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator
 from typing import Any, Protocol
 
 from frdiff_tune.measure import Failure, Measurement
+from frdiff_tune.measure.references import Watch, unwatched
 from frdiff_tune.policy import Floor, Latency, Policy
 from frdiff_tune.runtime import Capture
 
@@ -21,8 +22,8 @@ class Measures(Protocol):
         """Latency of the reference."""
         ...
 
-    def prepare(self) -> Iterator[tuple[int, int]]:
-        """Makes references and warms up; yields what is done and what there is to do."""
+    def prepare(self, watch: Watch = unwatched) -> Iterator[tuple[int, int]]:
+        """Makes references, each call in the context that ``watch`` gives, and warms up; yields how far it is and is to go."""
         ...
 
     def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:

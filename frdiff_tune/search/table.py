@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 from frdiff_tune.errors import StudyError
 from frdiff_tune.measure import Failure, Measurement, Reason
+from frdiff_tune.measure.references import Watch, unwatched
 from frdiff_tune.policy import Floor, Latency, Policy
 from frdiff_tune.runtime import Capture
 from frdiff_tune.search.space import Space
@@ -154,7 +155,7 @@ class TableEvaluator:
         ms = self.table.reference_ms
         return Latency(median_ms=ms, low_ms=ms, high_ms=ms, count=1, samples_ms=(ms,))
 
-    def prepare(self) -> Iterator[tuple[int, int]]:
+    def prepare(self, watch: Watch = unwatched) -> Iterator[tuple[int, int]]:
         """Nothing is to be prepared."""
         yield from ()
 

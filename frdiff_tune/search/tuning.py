@@ -9,6 +9,7 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from frdiff_tune.measure import cases_digest
+from frdiff_tune.measure.references import unwatched
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.floor import measure_floor
 from frdiff_tune.search.ledger import Ledger
@@ -76,12 +77,12 @@ def tune(
 
 def _prepared(run: Run) -> Iterator[Preparing]:
     """Makes what trials are compared with: references and their times, then the study's floor where it begins."""
-    before = 0
-    for done, before in run.evaluator.prepare():
+    before, fit = 0, None if run.space.fitted is None else run.space.fitted.fit
+    for done, before in run.evaluator.prepare(unwatched if fit is None else fit.watch):
         yield Preparing(done, before)
-    if run.space.fitted is not None:
+    if fit is not None:
         start = before
-        for done, total in run.space.fitted.fit.record():
+        for done, total in fit.record():
             before = start + total
             yield Preparing(start + done, before)
     for done, total in measure_floor(run.study, run.optuna_study, run.evaluator):

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from frdiff_tune.measure import Case, Failure, Measurement
+from frdiff_tune.measure.references import Watch, unwatched
 from frdiff_tune.policy import Floor, Latency, Policy
 from frdiff_tune.runtime import Capture, Recording
 from frdiff_tune.search import SpaceFile, Study, load_study, search_cases
@@ -39,7 +40,7 @@ class Recorded:
     anchor_ms = 10.0
     reference_latency = Latency(median_ms=105.0, low_ms=104.0, high_ms=106.0, count=3, samples_ms=(104.0, 105.0, 106.0))
 
-    def prepare(self) -> Iterator[tuple[int, int]]:
+    def prepare(self, watch: Watch = unwatched) -> Iterator[tuple[int, int]]:
         yield 1, 1
 
     def floor(self, count: int) -> Generator[tuple[int, int], None, Floor | None]:

@@ -1,6 +1,7 @@
 """Fits on cases: the reference's states recorded once and kept on disk, and policies fitted to them."""
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from frdiff_tune.runtime.variable import Level
 from frdiff_tune.search.fitting.fit import FitResult, drain, fit_steps, walk_steps
 from frdiff_tune.search.fitting.lockstep import Call
 from frdiff_tune.search.fitting.prefix_cache import PrefixCache
-from frdiff_tune.search.fitting.reference_states import ENTRIES, ReferenceStates, record_states
+from frdiff_tune.search.fitting.reference_states import ENTRIES, ReferenceStates, StatesRecorder
 from frdiff_tune.search.fitting.step_solver import FitOptions, StepWeights
 
 SHELF = "states"
@@ -80,14 +81,36 @@ class CaseFit:
         about = {"model": type(self.bench.pipe).__name__, "steps": str(self.steps), "pictures": str(len(self.cases))}
         recorded = peek(self._folder, self._key, SHELF)
         if recorded is None:
-            done, steps = 0, record_states(self.bench, self.calls, self.steps)
-            while recorded is None:
-                try:
-                    done += next(steps)
-                    yield min(done, len(self.cases)), len(self.cases)
-                except StopIteration as end:
-                    recorded = _packed(end.value)
+            done = 0
+            for number, call in enumerate(self.calls):
+                if number not in self._recorder:
+                    self.bench.use(None)
+                    self._recorder.run(number, call)
+                done += len(self._blocks[number])
+                yield done, len(self.cases)
+            recorded = _packed(self._recorder.states(range(len(self._blocks))))
         return _unpacked(stored(self._folder, self._key, lambda: recorded, SHELF, about))
+
+    def watch(self, cases: Sequence[Case]) -> AbstractContextManager[None]:
+        """Returns a context in which a whole run of the bare pipeline is recorded, if its cases are those of a call of ours.
+
+        So whoever draws the reference's pictures spares ``record`` these runs.
+
+        Arguments:
+            cases: What is drawn.
+
+        Raises:
+            MismatchError: In the context, if the scheduler is random or not linear, or calls walk different times.
+            MeasureError: In the context, if a state is not finite.
+        """
+        rows = [list(block) for block in self._blocks]
+        if list(cases) not in rows or peek(self._folder, self._key, SHELF) is not None:
+            return nullcontext()
+        return self._recorder.watching(rows.index(list(cases)))
+
+    @cached_property
+    def _recorder(self) -> StatesRecorder:
+        return StatesRecorder(self.bench.pipe, self.steps)
 
     @property
     def calls(self) -> list[Call]:

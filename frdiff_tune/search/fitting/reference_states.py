@@ -1,6 +1,7 @@
 """The states that the reference passes through: what a fit aims at."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,69 +95,111 @@ def record_states(
         MeasureError: If a state is not finite.
     """
     bench.use(None)
-    recorder = _Recorder(bench.pipe.scheduler, bench.pipe, num_inference_steps, seed)
-    tables, masks = [], []
-    for call in calls:
-        recorder.draw(call)
-        tables.append(np.stack(recorder.rows))
-        if recorder.walk is None or len(recorder.rows) != recorder.walk.T + 1:
-            raise MeasureError(
-                "`calls` must walk the reference's scheduler to its end but one did not. Call without a callback."
-            )
-        if not np.isfinite(tables[-1]).all():
-            case = int(np.argmax(~np.isfinite(tables[-1]).all(axis=(0, 2))))
-            raise MeasureError(
-                f"`cases` must have finite states but case {case} of call {len(tables) - 1} has NaN or infinity in the "
-                f"reference. Run the model in a wider dtype, or drop the case."
-            )
-        masks.append(recorder.free)
-        tables[-1] *= masks[-1]
-        yield tables[-1].shape[1]
-    assert recorder.walk is not None and recorder.entries is not None, "no call was recorded"
-    states, free = np.concatenate(tables, axis=1), np.concatenate(masks)
-    return ReferenceStates(recorder.walk, states, recorder.entries, recorder.shape, free)
+    recorder = StatesRecorder(bench.pipe, num_inference_steps, seed)
+    for number, call in enumerate(calls):
+        yield recorder.run(number, call)
+    return recorder.states(range(len(calls)))
 
 
 class _EndOfWalk(BaseException):
     """A call has taken its last step."""
 
 
-class _Recorder:
-    """Takes the states of one call after another."""
+class StatesRecorder:
+    """Records the states that full runs of a pipeline pass through.
 
-    def __init__(self, scheduler: Any, pipe: Any, num_inference_steps: int, seed: int) -> None:  # noqa: ANN401
-        self._scheduler, self._pipe, self._steps, self._seed = scheduler, pipe, num_inference_steps, seed
-        self.walk: ReferenceWalk | None = None
-        self.entries: NDArray[np.int64] | None = None
-        self.shape: tuple[int, ...] = ()
-        self.rows: list[NDArray[np.float32]] = []
-        self.free: NDArray[np.float32] = np.ones((0, 0), np.float32)
+    Arguments:
+        pipe: A diffusers pipeline without a policy.
+        num_inference_steps: The reference's.
+        seed: Decides which entries are kept.
+    """
+
+    def __init__(self, pipe: Any, num_inference_steps: int, seed: int = 0) -> None:  # noqa: ANN401
+        self._pipe, self._steps, self._seed = pipe, num_inference_steps, seed
+        self._scheduler = pipe.scheduler
+        self._walk: ReferenceWalk | None = None
+        self._entries: NDArray[np.int64] | None = None
+        self._shape: tuple[int, ...] = ()
+        self._parts: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._rows: list[NDArray[np.float32]] = []
+        self._free: NDArray[np.float32] = np.ones((0, 0), np.float32)
         self._advanced: NDArray[np.float32] | None = None
         self._mu: float | None = None
-        self._count = 0
+        self._count, self._to_end = 0, False
 
-    def draw(self, call: Call) -> None:
-        """Runs one call and takes its states."""
+    def __contains__(self, number: int) -> bool:
+        """Whether the call of a number is recorded."""
+        return number in self._parts
+
+    def run(self, number: int, call: Call) -> int:
+        """Runs a call without decoding it, records its states and returns the number of cases.
+
+        Arguments:
+            number: Where the call stands among all.
+            call: The call.
+
+        Raises:
+            MismatchError: If the scheduler is random or not linear, a call adds noise (eta), or calls walk different times.
+            MeasureError: If a state is not finite.
+        """
         import torch
 
-        self.rows, self._count, self._advanced = [], 0, None
+        try:
+            with torch.no_grad(), quiet(self._pipe), self._watching(to_end=False):
+                call(lambda *args, **kwargs: self._pipe(*args, **{**kwargs, "num_inference_steps": self._steps}))
+        except _EndOfWalk:
+            pass
+        finally:
+            if hasattr(self._pipe, "maybe_free_model_hooks"):
+                self._pipe.maybe_free_model_hooks()
+        self._collect(number)
+        return len(self._parts[number][1])
+
+    @contextmanager
+    def watching(self, number: int) -> Iterator[None]:
+        """Records the states of a whole run of the pipeline in the context, of the call with a number; raises as ``run``."""
+        with self._watching(to_end=True):
+            yield
+        self._collect(number)
+
+    def states(self, numbers: Iterable[int]) -> ReferenceStates:
+        """Returns the recorded states of calls in the order of their numbers, at least one."""
+        assert self._walk is not None and self._entries is not None, "no call was recorded"
+        parts = [self._parts[number] for number in numbers]
+        states, free = np.concatenate([rows for rows, _ in parts], axis=1), np.concatenate([own for _, own in parts])
+        return ReferenceStates(self._walk, states, self._entries, self._shape, free)
+
+    @contextmanager
+    def _watching(self, to_end: bool) -> Iterator[None]:
+        self._rows, self._count, self._advanced, self._to_end = [], 0, None, to_end
         patches = [
             Patch(self._scheduler, "set_timesteps", self._noting),
             Patch(self._scheduler, "step", self._taking),
         ]
         try:
-            with torch.no_grad(), quiet(self._pipe):
-                call(self._run)
-        except _EndOfWalk:
-            pass
+            yield
         finally:
             for patch in reversed(patches):
                 patch.remove()
-            if hasattr(self._pipe, "maybe_free_model_hooks"):
-                self._pipe.maybe_free_model_hooks()
 
-    def _run(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        return self._pipe(*args, **{**kwargs, "num_inference_steps": self._steps})
+    def _collect(self, number: int) -> None:
+        """Keeps the states of the run that was watched.
+
+        Raises:
+            MeasureError: If the run ended early, or a state is not finite.
+        """
+        if self._walk is None or len(self._rows) != self._walk.T + 1:
+            raise MeasureError(
+                "`calls` must walk the reference's scheduler to its end but one did not. Call without a callback."
+            )
+        rows = np.stack(self._rows)
+        if not np.isfinite(rows).all():
+            case = int(np.argmax(~np.isfinite(rows).all(axis=(0, 2))))
+            raise MeasureError(
+                f"`cases` must have finite states but case {case} of call {number} has NaN or infinity in the reference. "
+                f"Run the model in a wider dtype, or drop the case."
+            )
+        self._parts[number] = rows * self._free, self._free
 
     def _noting(self, set_timesteps: Callable[..., Any]) -> Callable[..., Any]:
         import functools
@@ -183,18 +226,19 @@ class _Recorder:
                 )
             if self._count == 0:
                 self._begin(bound["timestep"], bound["sample"])
-            walk = self.walk
+            walk = self._walk
             assert walk is not None
             entering = self._entries_of(bound["sample"])
             self._compare(entering)
             if walk.begin + self._count in walk.indices:
-                self.rows.append(entering)
+                self._rows.append(entering)
             result = step(*args, **kwargs)
             self._advanced = self._entries_of(result[0] if isinstance(result, tuple) else result.prev_sample)
             self._count += 1
             if self._count == walk.length:
-                self.rows.append(self._advanced)
-                raise _EndOfWalk
+                self._rows.append(self._advanced)
+                if not self._to_end:
+                    raise _EndOfWalk
             return result
 
         return taken
@@ -202,35 +246,35 @@ class _Recorder:
     def _begin(self, timestep: Any, sample: "Tensor") -> None:  # noqa: ANN401
         """Reads the walk of a call at its first step."""
         begin, length = stretch(self._scheduler, timestep, getattr(self._pipe, "_num_timesteps", None))
-        if self.walk is None:
+        if self._walk is None:
             grid = read_grid(_unpatched(self._scheduler))
-            self.walk = ReferenceWalk(grid, begin, length, self._steps, scheduler_info(self._scheduler), self._mu)
-            self.shape = tuple(sample.shape[1:])
-            size = int(np.prod(self.shape))
+            self._walk = ReferenceWalk(grid, begin, length, self._steps, scheduler_info(self._scheduler), self._mu)
+            self._shape = tuple(sample.shape[1:])
+            size = int(np.prod(self._shape))
             order = np.random.default_rng(self._seed).permutation(size)[:ENTRIES]
-            self.entries = np.sort(order).astype(np.int64)
+            self._entries = np.sort(order).astype(np.int64)
         times = tuple(self._scheduler.timesteps.tolist())
-        if times != self.walk.grid.timesteps or (begin, length) != (self.walk.begin, self.walk.length):
+        if times != self._walk.grid.timesteps or (begin, length) != (self._walk.begin, self._walk.length):
             raise MismatchError(
                 f"`cases` must all walk the same times but one walks {length} from {times[begin]:.6g} and another "
-                f"{self.walk.length} from {self.walk.grid.timesteps[self.walk.begin]:.6g}. Fit them apart."
+                f"{self._walk.length} from {self._walk.grid.timesteps[self._walk.begin]:.6g}. Fit them apart."
             )
-        if tuple(sample.shape[1:]) != self.shape:
+        if tuple(sample.shape[1:]) != self._shape:
             raise MismatchError(
-                f"`cases` must all have states of one shape but got {tuple(sample.shape[1:])} and {self.shape}. Fit one size."
+                f"`cases` must all have states of one shape but got {tuple(sample.shape[1:])} and {self._shape}. Fit one size."
             )
 
     def _entries_of(self, state: "Tensor") -> NDArray[np.float32]:
         flat: NDArray[np.float32] = state.detach().flatten(1).float().cpu().numpy()
-        return np.ascontiguousarray(flat[:, self.entries])
+        return np.ascontiguousarray(flat[:, self._entries])
 
     def _compare(self, entering: NDArray[np.float32]) -> None:
         """Notes where a state that enters a step is not the one that the step before led to."""
         if self._advanced is None:
-            self.free = np.ones_like(entering)
+            self._free = np.ones_like(entering)
         else:
             size = np.abs(self._advanced).mean()
-            self.free[np.abs(entering - self._advanced) > REWRITTEN * size] = 0.0
+            self._free[np.abs(entering - self._advanced) > REWRITTEN * size] = 0.0
 
 
 def _unpatched(scheduler: Any) -> Any:  # noqa: ANN401

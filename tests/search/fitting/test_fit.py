@@ -3,15 +3,17 @@
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from frdiff_tune.errors import FrdiffError, MeasureError, MismatchError, PolicyError
-from frdiff_tune.measure import Case
+from frdiff_tune.measure import Case, blocks, references
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import apply_policy, default_groups, full_policy
 from frdiff_tune.search.fitting import CaseFit, FitOptions, PrefixCache, drain, fit_steps, lockstep, walk_steps
+from frdiff_tune.search.fitting.reference_states import StatesRecorder
 from tests.pipelines import ROWS
 from tests.search.fitting.tiny_fit import REFERENCE_STEPS, calls_of, recorded, start
 from tests.tiny import tiny_sd
@@ -219,7 +221,7 @@ def test_cases_are_recorded_once_and_the_policy_states_what_it_was_fitted_on(tmp
         fit = opened(bench)
         result = fit.fit(fit.policy(GRID))
         part = fit.fit(fit.policy(GRID), cases=8)
-        monkeypatch.setattr("frdiff_tune.search.fitting.case_fit.record_states", None)  # a second recording would call it
+        monkeypatch.setattr(StatesRecorder, "run", None)  # a second recording would call it
         again = opened(bench)
         assert again.fit(again.policy(GRID)).policy == result.policy
     record = result.policy.fit
@@ -232,6 +234,20 @@ def test_cases_are_recorded_once_and_the_policy_states_what_it_was_fitted_on(tmp
     path = tmp_path / "policy.json"
     result.policy.save(path)
     assert Policy.load(path) == result.policy
+
+
+def test_states_are_recorded_while_the_reference_is_drawn(tmp_path: Any, monkeypatch: Any) -> None:
+    pipe = tiny_sd()
+    cases = [Case({"prompt": "a fox"}, seed=seed) for seed in range(6)]
+    call = {"guidance_scale": 5.0, "height": 32, "width": 32}
+    with Bench(pipe) as bench:
+        alone, beside = (CaseFit(bench, cases, steps=8, call=call, folder=tmp_path / n, batch=4) for n in ("one", "other"))
+        expected = alone.states
+        monkeypatch.setattr(StatesRecorder, "run", None)  # whatever is not recorded beside the pictures would call it
+        list(references(bench, [cases[:2], *blocks(cases, 4)], 8, call, tmp_path / "other", beside.watch))
+        recorded = beside.states
+    assert np.array_equal(recorded.states, expected.states)
+    assert recorded.walk == expected.walk
 
 
 def test_a_fitted_policy_is_refused_by_another_model_and_step_count(bench: Bench, states: Any) -> None:
