@@ -53,7 +53,7 @@ class FittedReuse(Method):
             fit = case_fit(bench, study, self.fit_cases, self.options)
             able = [groups for groups in GROUPS if set(groups) <= set(study.space.groups)]
             self.shares.update({groups: _share(fit, study, groups) for groups in able})
-            schedules = _Schedules(fit, study, self.cases)
+            schedules = Schedules(fit, study, self.cases)
             settings = {
                 (groups, between): count
                 for groups in able
@@ -78,7 +78,7 @@ class FittedReuse(Method):
         return mask.count("1") + mask.count("0") * share
 
     def _search(
-        self, schedules: "_Schedules", settings: dict[tuple[tuple[str, ...], int], int]
+        self, schedules: "Schedules", settings: dict[tuple[tuple[str, ...], int], int]
     ) -> tuple[tuple[str, ...], int, list[int]]:
         """Returns groups, reuse steps between two full ones, and full steps of the nearest schedule."""
         searches = {setting: schedules.search(*setting) for setting in settings}
@@ -97,7 +97,7 @@ class FittedReuse(Method):
         return groups, between, list(searches[groups, between].nearest(settings[groups, between])[0])
 
 
-class _Schedules:
+class Schedules:
     """Fits schedules with reuse steps.
 
     Arguments:

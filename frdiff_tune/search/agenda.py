@@ -9,12 +9,16 @@ from optuna.trial import FrozenTrial, TrialState
 from frdiff_tune.search.outcome import POLISHED_FROM, what
 from frdiff_tune.search.samplers import FORESEEING
 from frdiff_tune.search.space import Space
+from frdiff_tune.search.space_file import FITTED
 from frdiff_tune.search.starting import KNOWN_KINDS, SHARE, TURNS, StartingPoint, starting_points
 from frdiff_tune.search.study import Study
 
 SELDOM = 10
 """Beside a sampler that finds by itself what our own starting points are, known policies are every tenth trial, the full run
 the first."""
+FULL = "known: full"
+FITTED_FIRST = 3
+"""Fitted steps that follow the full run there: a few, a fifth and a third of the calls say more than what is foreseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,12 @@ class Agenda:
     Arguments:
         space: Their space.
         points: The points; their places in it are kept with the trials.
-        seldom: Whether they come between the sampler's own trials, not before them.
+        first: How many come before the sampler's own trials; the rest every tenth. None: all.
     """
 
     space: Space
     points: tuple[StartingPoint, ...]
-    seldom: bool = False
+    first: int | None = None
 
     @classmethod
     def of(cls, study: Study, space: Space, count: int) -> Self:
@@ -42,12 +46,14 @@ class Agenda:
         """
         kinds, foreseen = study.file.search.starting_points, study.file.search.sampler in FORESEEING
         if kinds is None and foreseen:
-            turns = -(-count // SELDOM)
-            return cls(space, starting_points(space, turns, KNOWN_KINDS, 1.0), seldom=True)
+            known = starting_points(space, -(-count // SELDOM), KNOWN_KINDS, 1.0)
+            begin = sum(each.family == FULL for each in known)  # in every way of launching
+            fits = starting_points(space, begin + FITTED_FIRST, (FITTED,), 1.0)[begin:] if count > SELDOM else ()
+            return cls(space, (*known[:begin], *fits, *known[begin:]), begin + len(fits))
         return cls(space, starting_points(space, count, TURNS if kinds is None else kinds, SHARE))
 
     def due(self, tried: int, trials: Sequence[FrozenTrial]) -> int | None:
-        """Returns the place of the point that comes next, if one does; where they come seldom, one of what nobody has tried.
+        """Returns the place of the point that comes next, if one does; beside such a sampler, one of what nobody has tried.
 
         Arguments:
             tried: Trials that took a place in the order of proposals.
@@ -55,10 +61,11 @@ class Agenda:
         """
         started = {trial.user_attrs.get("starting") for trial in trials}
         able = (i for i in range(len(self.points)) if i not in started)
-        if not self.seldom:
+        if self.first is None:
             return next(able, None)
         known = {what(trial) for trial in trials if "digest" in trial.user_attrs}
-        return next((i for i in able if i <= tried // SELDOM and self._what(self.points[i]) not in known), None)
+        due = (i for i in able if i < self.first or i - self.first < tried // SELDOM)
+        return next((i for i in due if self._what(self.points[i]) not in known), None)
 
     def _what(self, point: StartingPoint) -> tuple[str, str]:
         return self.space.decode(point.params).digest, self.space.capture(point.params)

@@ -6,7 +6,7 @@ study can tell from none, there are no closer flips.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import log10
 from sys import float_info
@@ -52,6 +52,7 @@ class Aim:
         limits: The study's limits.
         batch: Pictures per call.
         min_lpips: Mean LPIPS below which nothing is closer.
+        surely: Whether the upper end of a figure's interval decides instead of its value.
     """
 
     quality: str
@@ -61,6 +62,7 @@ class Aim:
     limits: tuple[Limit, ...]
     batch: int = 1
     min_lpips: float = FLOOR
+    surely: bool = False
 
     @classmethod
     def of(
@@ -76,6 +78,12 @@ class Aim:
         bounds = [loss(name, limit.bound) for limit in bounded if limit.name == name]
         usual = [log10(CORNER[0])] if Figure.parse(name).metric == "lpips" and "flips" not in name else []
         return cls(name, any(fast), bool(qualities), min(bounds or usual, default=None), tuple(limits), batch, min_lpips)
+
+    def within_floor(self) -> Self | None:
+        """Returns the aim of an export without a limit, the fastest that is surely within the floor; None without a floor."""
+        if not (self.fast and self.close and self.quality == "lpips" and self.min_lpips > FLOOR):
+            return None
+        return replace(self, close=False, worst_loss=log10(self.min_lpips), surely=True)
 
     @property
     def floor(self) -> float:

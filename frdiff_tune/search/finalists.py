@@ -8,7 +8,8 @@ References:
     | https://doi.org/10.1287/mnsc.1050.0451
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
@@ -17,12 +18,15 @@ from frdiff_tune.measure import SETS, Failure, Interval, Measurement, load_cases
 from frdiff_tune.search import setting, storage
 from frdiff_tune.search.choice import Pick, ordered, ranked, within_floor
 from frdiff_tune.search.ledger import Ledger
+from frdiff_tune.search.measures import Measures
 from frdiff_tune.search.pareto import Front, Point, kept_limits
 from frdiff_tune.search.study import Study
 
 FRESH_SEED = 500_000
 """Seeds of the search prompts count from here, so that neither search nor export sees them."""
 KNEE = Pick(knee=True)
+MORE = 3
+"""Finalists that are tried where the floor decides and none is surely within it, as a multiple of ``measure.finalists``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,9 @@ Again = Generator[tuple[int, int], None, Ranking]
 def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Again:  # noqa: ANN401
     """Ranks the points that may be wanted by fresh figures, at most ``measure.finalists`` of them.
 
-    What was measured is kept in the ledger: the same question is not measured twice. The floor decides where the fastest
-    policy is surely within it on fresh pictures; else the best compromise is looked for in its place.
+    What was measured is kept in the ledger: the same question is not measured twice. Where the floor decides and none of them
+    is surely within it on fresh pictures, the next ones are measured until one is; if none of three times as many is, the
+    best compromise is looked for in its place.
 
     Arguments:
         study: The study.
@@ -79,14 +84,19 @@ def again(study: Study, found: Front, wanted: Pick, pipe: Any) -> Again:  # noqa
         StudyError: If a trial that is named does not exist.
     """
     first, count = ranked(found, wanted), study.file.measure.finalists
-    close = within_floor(found, wanted, first, surely=count == 1)[:count]
+    close = within_floor(found, wanted, first, surely=count == 1)[: MORE * count if count > 1 else 1]
     if wanted.floor_limit(found) is not None and not close:
         return replace((yield from again(study, found, KNEE, pipe)), remark=_no_floor(found, ()))
     rivals = close or _rivals(found, wanted, first, count)
     if len(rivals) < 2 and not (close and count > 1):
         return Ranking(tuple(rivals))
-    blocks = yield from _blocks(study, rivals, pipe)
-    finalists = tuple(_finalist(point, own) for point, own in zip(rivals, blocks, strict=True) if own)
+
+    def is_enough(blocks: Sequence[Sequence[Measurement]]) -> bool:
+        fresh = [_refigured(study, _finalist(*row)) for row in zip(rivals, blocks, strict=False) if row[1]]
+        return len(blocks) >= count and bool(within_floor(found, wanted, fresh, surely=True))
+
+    blocks = yield from _blocks(study, rivals, pipe, is_enough)
+    finalists = tuple(_finalist(point, own) for point, own in zip(rivals, blocks, strict=False) if own)
     fresh = [_refigured(study, each) for each in finalists]
     if close and not within_floor(found, wanted, fresh, surely=True):
         other = yield from again(study, found, KNEE, pipe)
@@ -133,26 +143,34 @@ def _blocks(
     study: Study,
     points: Sequence[Point],
     pipe: Any,  # noqa: ANN401
+    is_enough: Callable[[Sequence[Sequence[Measurement]]], bool],
 ) -> Generator[tuple[int, int], None, list[list[Measurement]]]:
-    """Returns what is measured of each point with fresh seeds; nothing of one that cannot be measured any more."""
+    """Returns what is measured of each point with fresh seeds, until that is enough; nothing of one that cannot be measured."""
     file = study.file.cases
     cases = load_cases(pipe, file.search, file.search_count, first_seed=FRESH_SEED)
     ledger = Ledger(storage.open_storage(study.file.search.storage).engine)
     sets = tuple(name for name in study.file.measure.metrics if name in SETS)
-    places = [setting.place_of(study, pipe, cases, point.trial.capture, sets) for point in points]
-    kept = [list(ledger.blocks(point.policy.digest, place).values()) for point, place in zip(points, places, strict=True)]
-    unfinished = [row for row in zip(points, places, kept, strict=True) if _drawn(row[2]) < len(cases)]
-    if unfinished:
-        with setting.make_evaluator(study, pipe, cases, sets) as evaluator:
-            for done, total in evaluator.prepare():
-                yield done, total + len(cases) * len(points)
-            for point, place, own in unfinished:
-                first = 0 if sets else len(own)  # a figure between sets is of all pictures: drawn anew, what is known stays
+    whole: list[list[Measurement]] = []
+    with ExitStack() as stack:
+        evaluator: Measures | None = None
+        for number, point in enumerate(points):
+            place = setting.place_of(study, pipe, cases, point.trial.capture, sets)
+            own = list(ledger.blocks(point.policy.digest, place).values())
+            if evaluator is None and _drawn(own) < len(cases):
+                evaluator = stack.enter_context(setting.make_evaluator(study, pipe, cases, sets))
+                for done, total in evaluator.prepare():
+                    yield done, total + len(cases) * len(points)
+            first = 0 if sets else len(own)  # a figure between sets is of all pictures: drawn anew, what is known stays
+            if evaluator is not None and _drawn(own) < len(cases):
                 for b, block in enumerate(evaluator(point.policy, first, point.trial.capture), first):
                     ledger.enter(point.policy.digest, place, b, block)
                     own += [block] if b == len(own) else []
-                    yield sum(map(_drawn, kept)), len(cases) * len(points)
-    return [[block for block in own if isinstance(block, Measurement)] if _drawn(own) == len(cases) else [] for own in kept]
+                    yield number * len(cases) + _drawn(own), len(cases) * len(points)
+            drawn = [block for block in own if isinstance(block, Measurement)]
+            whole.append(drawn if _drawn(own) == len(cases) else [])
+            if is_enough(whole):
+                break
+    return whole
 
 
 def _drawn(blocks: Sequence[Measurement | Failure]) -> int:

@@ -149,6 +149,25 @@ def test_the_floor_decides_on_fresh_pictures_else_the_knee(study: Study, pipe: A
     assert ended(once, shown, Pick(), pipe).points == (close[0],) and len(made) == count, "the search's own figures decide"
 
 
+def test_slower_points_are_tried_until_one_is_within_the_floor(
+    study: Study, pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = replace(front(study), floor=floor_at(0.05))
+    close = within_floor(shown, Pick(), shown.points)
+    far = {point.policy.digest for point in close[:4]}
+
+    class Farther(Recorded):
+        def __call__(self, policy: Policy, first: int = 0, capture: Capture = "eager") -> Iterator[Measurement | Failure]:
+            for block in super().__call__(policy, first, capture):
+                assert isinstance(block, Measurement)
+                yield replace(block, values={"lpips": (0.5,) * len(block.cases)}) if policy.digest in far else block
+
+    measured_by(monkeypatch, Farther)
+    ranking = ended(study, shown, Pick(), pipe)
+    assert len(close) > 5 and len(ranking.finalists) == 5
+    assert ranking.points[0] == close[4] and ranking.remark == ""
+
+
 def test_where_no_finalist_is_within_the_floor_the_knee_is_taken_and_said(
     study: Study, pipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +178,7 @@ def test_where_no_finalist_is_within_the_floor_the_knee_is_taken_and_said(
                 yield replace(block, values={"lpips": tuple(20 * x for x in block.values["lpips"])})
 
     shown = replace(front(study), floor=floor_at(0.02))
-    close = within_floor(shown, Pick(), shown.points)[:3]
+    close = within_floor(shown, Pick(), shown.points)[:9]
     measured_by(monkeypatch, Farther)
     ranking = ended(study, shown, Pick(), pipe)
     assert ranking.points == ended(study, shown, Pick(knee=True), pipe).points

@@ -105,7 +105,7 @@ class Acquisition:
         if self.aim.fast and self.aim.close:
             return expected_gain(self.points, latency, mean, deviation, self.corner, self.aim.floor)
         if self.aim.fast:
-            fastest = min((ratio for _, ratio in self.points), default=None)
+            fastest = min((ratio for loss, ratio in self.points if loss <= self.corner[0]), default=None)
             return gain_in_time(latency, mean, deviation, self.corner, fastest)
         closest = min((loss for loss, _ in self.points), default=None)
         return gain_in_loss(latency, mean, deviation, self.corner, closest, self.aim.floor)

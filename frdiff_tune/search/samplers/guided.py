@@ -25,6 +25,8 @@ from frdiff_tune.search.space_file import CAPTURE, Params
 
 SHARED = 6
 """Proposals in a row that choose among the same draws."""
+FLOOR_TURN = 2
+"""Every second proposal looks for what an export takes unless told otherwise: the fastest that is surely within the floor."""
 BEST, AROUND = 4, 12
 """Neighbours of so many best candidates become candidates, and how many there are."""
 
@@ -33,13 +35,17 @@ def guided(proposal: Proposal) -> BaseSampler:
     """Returns Bayesian optimisation whose models know what a policy does: its errors in recorded runs, and its network calls.
 
     It knows time against one figure of quality, and either of the two within a limit of the other. Of other objectives nothing
-    is foreseen; then it is local search.
+    is foreseen; then it is local search. In a study of time and LPIPS with a floor the aims alternate: hypervolume, and the
+    fastest policy that is surely within the floor.
 
     Arguments:
         proposal: What is proposed for; what other running trials try counts as if it were measured as foreseen.
     """
     aim = Aim.of(proposal.objectives, proposal.limits, proposal.batch, proposal.min_lpips)
-    return local(proposal) if aim is None else GuidedSampler(proposal, aim)
+    if aim is None:
+        return local(proposal)
+    within_floor = aim.within_floor() if proposal.finished % FLOOR_TURN else None
+    return GuidedSampler(proposal, within_floor or aim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +162,8 @@ class GuidedSampler(BaseSampler):
         kept, whole = trial.user_attrs, trial.state == TrialState.COMPLETE
         if not (whole or trial.state == TrialState.PRUNED) or "duplicate_of" in kept or POLISHED_FROM in kept:
             return None  # what is polished competes with what will be polished
-        names = "latency_ms", self.aim.quality
-        figures = {name: kept[name][0] for name in names} if whole else kept.get(SO_FAR)
+        ends = {"latency_ms": 0, self.aim.quality: 2 if self.aim.surely else 0}  # value, lower and upper end
+        figures = {name: kept[name][end] for name, end in ends.items()} if whole else kept.get(SO_FAR)
         if figures is None:
             return None
         within = whole and all(excess <= 0 for excess in trial.constraints.values())
