@@ -61,7 +61,7 @@ class FittedSteps(Method):
                 except StopIteration as end:
                     return list(end.value)
 
-        options = {"fitted grid": calls, "tries": self.tries, "objective": "mean", "starts": sorted(starts)}
+        options = {"fitted grid": calls, "tries": self.tries, "objective": "geometric mean", "starts": sorted(starts)}
         options |= {"searched_cases": self.cases, "finalists": self.finalists, "options": repr(self.options)}
         grid = stored(cache_folder(), key_of(study, fit.bench.pipe, fit.cases, **options), search, SHELF)
         return fit.fit(fit.policy(grid)).policy

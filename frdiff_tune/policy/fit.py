@@ -21,7 +21,7 @@ class Fit(Section):
         memory: Predictions that a step weighs at most, K.
         ridge: Pull towards the first-order solver, as a share of the predictions' energy.
         residuals: Per step, the median over cases of |next state - reference's| / |reference's|; length T.
-        latent_error: Mean over cases of the last state's relative distance from the reference's.
+        latent_error: Geometric mean over cases of the last state's relative distance from the reference's.
         first_order_error: The same of the first-order solver on the same grid; None where it was not run.
     """
 

@@ -163,7 +163,7 @@ class CaseFit:
             policy: From ``policy``.
         """
         if policy.digest not in self._fitted:
-            key = digest_of(["fit", "mean error, shape", self._key, policy.digest, asdict(self.options)])
+            key = digest_of(["fit", "geometric mean, shape", self._key, policy.digest, asdict(self.options)])
             text = stored(self._folder, key, lambda: self.fit(policy).policy.model_dump_json(by_alias=True), "fits")
             self._fitted[policy.digest] = Policy.model_validate_json(text)
         return self._fitted[policy.digest]

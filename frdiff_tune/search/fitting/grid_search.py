@@ -1,8 +1,7 @@
 """Local search over the steps of a fitted policy, by the error of its last latent: nothing is decoded, no metric is run.
 
-On the embedded text model, four grids of ten steps that were fitted on 96 search cases have the same order by this mean (.057
-to .120) and by mean LPIPS on 96 held-out images (.0123 to .0205). It counts cases that become another composition in full,
-and these carry the mean LPIPS; a mean of logarithms hardly sees them.
+The geometric mean over cases decides (``FitResult.latent_error``): chosen by it on 48 search cases, the best of 18 grids of ten
+steps is within 2 % of the least mean error on other cases (embedded text model); chosen by the arithmetic mean, 16 % above it.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -28,7 +27,7 @@ class GridTrial:
 
     Arguments:
         grid: Its steps.
-        error: The last latent's relative error, mean over cases.
+        error: The last latent's relative error, geometric mean over cases.
         is_best: Whether no grid of its size was nearer before.
     """
 
