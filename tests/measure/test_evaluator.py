@@ -51,12 +51,15 @@ def test_full_policy_is_at_zero_and_jumps_are_not(make: Any, tmp_path: Path) -> 
     with evaluator(pipe, tmp_path) as measure:
         assert list(measure.prepare()) == [(2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
         assert list(measure.prepare()) == []
+        spared = measured(measure(full_policy(pipe, STEPS)))
+        measure._full = ""  # the reference's own run is drawn like any other then
         full = measured(measure(full_policy(pipe, STEPS)))
         jumps = measured(measure(keyframe_policy(pipe, STEPS, [0, 2], mixing=0.0)))
         again = measured(measure(full_policy(pipe, STEPS)))
         assert not restored(pipe, scheduler)
     assert restored(pipe, scheduler)
     assert [block.values["lpips"] for block in full] == [(0.0, 0.0), (0.0,)] == [block.values["lpips"] for block in again]
+    assert [block.values["lpips"] for block in spared] == [(0.0, 0.0), (0.0,)]
     assert all(distance > 0 for block in jumps for distance in block.values["lpips"])
     assert [block.cases for block in full] == [tuple(c.digest for c in part) for part in measure.blocks]
     assert [len(block.latency_ms) for block in full] == [2, 1]
@@ -65,6 +68,17 @@ def test_full_policy_is_at_zero_and_jumps_are_not(make: Any, tmp_path: Path) -> 
     assert all(0 < loop < whole for block in jumps for loop, whole in zip(block.loop_ms, block.latency_ms, strict=True))
     assert measure.reference_latency.count == 3 and measure.anchor_ms > 0
     assert measure.reference_bytes == 3 * 32 * 32 * 3
+
+
+def test_the_references_own_run_is_timed_and_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe: Any = tiny_sd()
+    with evaluator(pipe, tmp_path) as measure:
+        list(measure.prepare())
+        monkeypatch.setattr("frdiff_tune.measure.evaluator.draw", None)  # whatever is drawn would call it
+        blocks = measured(measure(full_policy(pipe, STEPS)))
+        assert [len(block.latency_ms) for block in blocks] == [2, 1]
+        (drawn,) = measure(full_policy(pipe, STEPS + 1))
+        assert isinstance(drawn, Failure) and "not callable" in drawn.message
 
 
 def test_a_stopped_generator_restores_the_pipeline(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from frdiff_tune.search.designed import designed
 from frdiff_tune.search.limit import Limit
 from frdiff_tune.search.outcome import SO_FAR
 from frdiff_tune.search.samplers import Proposal
+from frdiff_tune.search.samplers.acquisition import Acquisition
 from frdiff_tune.search.samplers.candidates import Candidates
 from frdiff_tune.search.samplers.guided import SHARED, GuidedSampler, guided
 from frdiff_tune.search.samplers.local import LocalSampler
@@ -73,6 +74,37 @@ def _aim(study: Study) -> Aim:
     found = Aim.of(study.file.search.objectives, study.limits)
     assert found is not None
     return found
+
+
+def test_every_second_proposal_wants_the_fastest_within_the_floor(tmp_path: Path, pipe: Any) -> None:
+    study = study_at(tmp_path, "demo-dit", trials=12)
+    outcomes(study, pipe)
+    space, trials = Space(study.space, pipe, 50), optuna_study(study).trials
+    samplers = [guided(Proposal(space, 0, finished, min_lpips=0.01)) for finished in range(4)]
+    assert all(isinstance(sampler, GuidedSampler) for sampler in samplers)
+    assert [sampler.aim.close for sampler in samplers] == [True, False, True, False]
+    floor = samplers[1]
+    assert floor.aim.worst_loss == pytest.approx(-2) and floor.aim.fast
+    for place, sampler in ((0, samplers[0]), (2, floor)):  # value and upper end
+        for trial in trials:
+            seen = sampler._seen(trial, sampler._known(trial), 105.0)
+            assert seen is not None and seen.loss == sampler.aim.loss({"lpips": trial.user_attrs["lpips"][place]})
+    without = [guided(Proposal(space, 0, finished)) for finished in range(2)]
+    assert without[0].aim == without[1].aim
+
+
+def test_what_is_beyond_the_floor_is_not_the_one_to_beat(tmp_path: Path, pipe: Any) -> None:
+    study = study_at(tmp_path, "demo-dit", trials=16)
+    outcomes(study, pipe)
+    space, trials = Space(study.space, pipe, 50), optuna_study(study).trials
+    sampler = guided(Proposal(space, 0, 17, min_lpips=0.004))
+    seen = [each for trial in trials if (each := sampler._seen(trial, sampler._known(trial), 105.0)) is not None]
+    acquisition = Acquisition(space, sampler.aim, seen, {}, (), 1.0)
+    within = [ratio for loss, ratio in acquisition.points if loss <= log10(0.004)]
+    faster = [each.what for each, (_, ratio) in zip(seen, acquisition.points, strict=True) if ratio < min(within)]
+    assert faster, "some are faster and not close enough"
+    assert acquisition.gains([each.what for each in seen if each.what not in faster]).max() < 0.01
+    assert acquisition.gains(faster).max() < 0.05
 
 
 @pytest.mark.parametrize(

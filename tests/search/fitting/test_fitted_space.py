@@ -13,6 +13,7 @@ from frdiff_tune.measure import Case
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import default_groups
+from frdiff_tune.search.agenda import Agenda
 from frdiff_tune.search.first_rung import RUNG, beaten_at_first_rung, rung_of
 from frdiff_tune.search.fitted_part import make_fit, nearest_fitted
 from frdiff_tune.search.fitting import CaseFit, FitOptions
@@ -24,6 +25,7 @@ from frdiff_tune.search.samplers.fitted_proposals import FittedProposals
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.space_file import FitSection, SpaceFile
 from frdiff_tune.search.starting import starting_points
+from frdiff_tune.search.study import load_study
 from tests.tiny import tiny_sd
 
 diffusers: Any = typed_diffusers
@@ -109,6 +111,19 @@ def test_fewer_and_worse_spread_steps_are_foreseen_farther(space: Space) -> None
         return max(float(sources[name]) for name in ("fitted early", "fitted middle", "fitted late"))
 
     assert foreseen([0, 2, 4, 6]) < foreseen([0, 4]) < foreseen([0, 1])
+
+
+def test_a_study_begins_with_the_full_run_and_fitted_steps(space: Space) -> None:
+    study = load_study("demo")
+    agenda = Agenda.of(study, space, 40)
+    families = [point.family for point in agenda.points]
+    assert families[:3] == ["known: full", "starting: fitted", "starting: fitted"] and agenda.first is not None
+    assert "starting: fitted" not in families[agenda.first :]
+    assert agenda.due(0, []) == 0
+    begun = [create_trial(state=optuna.trial.TrialState.RUNNING, user_attrs={"starting": i}) for i in range(agenda.first)]
+    assert agenda.due(len(begun), begun) is None and agenda.due(10, begun) == agenda.first
+    short = Agenda.of(study, space, 8)
+    assert {point.family for point in short.points} == {"known: full"}, "a study of a few trials does not spend them so"
 
 
 def test_starts_fit_nothing_before_they_are_measured(space: Space, monkeypatch: Any) -> None:
