@@ -2,9 +2,9 @@
 
     python -m benchmarks.fit_options demo demo-dit
 
-Each policy walks a uniform part of the reference's 50 steps; its weights are fitted on search cases and its pictures judged on
-held-out ones (LPIPS against the full run). One option is changed at a time from the default, and the first-order solver stands
-beside it.
+Each policy walks a part of the reference's 50 steps that is dense at both ends; its weights are fitted on search cases and its
+pictures judged on held-out ones (LPIPS against the full run). One option is changed at a time from the default, and the
+first-order solver stands beside it.
 """
 
 import argparse
@@ -17,17 +17,18 @@ from typing import Any
 from benchmarks.bench import CaseBench
 from benchmarks.record import heading, save, shown
 from frdiff_tune.search.fitting import CaseFit, FitOptions
+from frdiff_tune.search.fitting.grids import cosine, spread
 from frdiff_tune.search.setting import cache_folder, held_out_cases, open_pipeline, search_cases
 from frdiff_tune.search.study import load_study
 
 CASES = 96
 """Search cases that states are recorded of."""
-DEFAULT: dict[str, Any] = {"variable": "sample", "memory": 4, "free_state": True, "ridge": 1e-3, "cases": 48}
+DEFAULT: dict[str, Any] = {"variable": "sample", "memory": 3, "free_state": True, "ridge": 1e-3, "cases": 48}
 VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"variable": "epsilon"},
     {"memory": 2},
-    {"memory": 3},
+    {"memory": 4},
     {"memory": 5},
     {"free_state": False},
     {"ridge": 1e-5},
@@ -45,7 +46,7 @@ def rows(fit: CaseFit, held_out: CaseBench, counts: list[int]) -> Iterator[dict[
     """Yields one row per network calls and variant."""
     for calls in counts:
         T = fit.states.walk.T
-        grid = [round(i * T / calls) for i in range(calls)]
+        grid = spread(cosine(calls, T), T)
         start = fit.policy(grid)
         yield {"calls": calls, "option": "first order", **_judged(held_out, start), "latent_error": None}
         for variant in VARIANTS:

@@ -10,6 +10,7 @@ from frdiff_tune.measure.trajectories import guidance_of
 from frdiff_tune.runtime import find_denoiser
 from frdiff_tune.runtime.families import Family
 from frdiff_tune.search import setting
+from frdiff_tune.search.agenda import FITTED_FIRST, SELDOM
 from frdiff_tune.search.fitted_part import fit_refusal
 from frdiff_tune.search.fitting import FitOptions, states_bytes
 from frdiff_tune.search.forecasts import needs_recording
@@ -17,7 +18,9 @@ from frdiff_tune.search.space_file import FITTED
 from frdiff_tune.search.study import Study
 
 NFE_SHARE = 0.45
-"""Mean share of the reference's network calls in a study's trials; .42 to .48 on the shipped spaces."""
+"""Mean share of the reference's network calls in a study's trials; .42 to .48 on the shipped spaces where nothing is fitted."""
+FITTED_SHARE = 0.3
+"""The same of a study that fits steps: the guess of two runs of ``demo-quick``."""
 TIMED = 4
 """Timed calls of a trial."""
 ANCHOR_STEPS = 5
@@ -68,27 +71,31 @@ def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: flo
     quality = measure_pace(pipe, shown, call.arguments, cases.quality_batch)
     timed = quality if call.batch == cases.quality_batch else measure_pace(pipe, shown, call.arguments, call.batch)
     T = setting.walk_of(study, pipe, shown).T(call.num_inference_steps)
-    nfe = round(NFE_SHARE * T)
     recorded = setting.RECORDED if needs_recording(study.space.forecast.features) else 0
     followed = min(setting.FOLLOWED, len(shown)) if study.space.forecast.fit[1] > 0 else 0
     bare = len(shown) + recorded + followed
     floor = min(study.file.measure.search_floor_count, len(shown)) if finer_steps(pipe, call.num_inference_steps) else 0
     fitted = _fit_cases(study, pipe, len(shown))
-    per_trial = max(study.space.fit.tries, 1) if fitted else 0
+    per_trial, nfe = (max(study.space.fit.tries, 1), round(FITTED_SHARE * T)) if fitted else (0, round(NFE_SHARE * T))
     runs = -(-fitted // cases.quality_batch) * quality.step_ms  # a step of all cases of a fit
     reference_ms = quality.pictures_ms(bare, T) + quality.pictures_ms(floor, FINER * T) + 3 * timed.call_ms(T)
     trial_ms = quality.pictures_ms(len(shown), nfe) + TIMED * (timed.call_ms(nfe) + timed.call_ms(ANCHOR_STEPS))
-    trial_ms += per_trial * UNSHARED * runs * nfe
-    fitting = min(wanted, max(int(limit * 60_000 / trial_ms), 1)) if limit < float("inf") else wanted
+    fits_ms = per_trial * UNSHARED * runs * nfe
+    starts = FITTED_FIRST if fitted and wanted > SELDOM else 0
+    begun = starts + 1  # no neighbours of the starts and of the full run are fitted
+    left_ms = limit * 60_000 - begun * trial_ms
+    able = begun + left_ms / (trial_ms + fits_ms) if left_ms > 0 else limit * 60_000 / trial_ms
+    fitting = min(wanted, max(int(able), 1)) if limit < float("inf") else wanted
+    fits = per_trial * max(fitting - begun, 0) + min(starts, fitting)
     height, width = picture_size(pipe, call.arguments)
     states = states_bytes(T, fitted * _copies(pipe, call.arguments), latent_size(pipe, call.arguments)) / 2**20
     return Estimate(
         pictures=bare + floor + len(shown) * fitting,
-        minutes=reference_ms / 60_000 + min(fitting * trial_ms / 60_000, limit),
+        minutes=reference_ms / 60_000 + min((fitting * trial_ms + max(fitting - begun, 0) * fits_ms) / 60_000, limit),
         megabytes=(len(shown) + floor) * height * width * 3 / 2**20 + states + fitting * 0.02,
         trials=fitting,
         states=states,
-        fits=per_trial * fitting,
+        fits=fits,
     )
 
 
