@@ -3,8 +3,9 @@
     python -m benchmarks.reuse_value demo
 
 The embedded model draws, but a reuse step counts what it costs on SDXL on an H100 (``COSTS``, in full steps), as on a small
-model on a CPU it saves little. Schedules with and without reuse get the same number of fits, on the same search cases; those on
-the front of cost against mean latent error of all search cases draw the held-out pictures. Nothing is timed.
+model on a CPU it saves little. Schedules with and without reuse get the same number of fits, on the same search cases. Which
+of them are on the fronts of cost against closeness, the mean latent error of all search cases says; how much hypervolume the
+fronts hold, held-out pictures do. Nothing is timed.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -37,10 +39,10 @@ FULL = (4, 5, 6, 8, 10, 12)
 """Full steps of schedules without reuse, and of those with it but the largest two."""
 BETWEEN = (1, 2)
 """Reuse steps between two full ones."""
-FIRST, MARGIN = 3, 1.3
-"""Fits that every kind of schedule gets, and how far its error may be above the front's then for the rest of ``TRIES``."""
-TRIES, CASES, FIT_CASES, FINALISTS = 20, 48, 96, 3
-"""Fits per kind of schedule, their search cases, those of the last fits, and how many schedules of a kind get one."""
+FIRST, MARGIN = 1, 1.3
+"""Fits that every kind of schedule gets, and how far its error may be above the front's then to be looked at further."""
+TRIES, CASES, FIT_CASES = 5, 48, 96
+"""Fits of such a kind in all, their search cases, and those of the last fit."""
 RESAMPLES = 2000
 
 
@@ -70,36 +72,26 @@ def kinds() -> Iterator[Kind]:
     yield from (Kind(groups, between, full) for groups in COSTS for between in BETWEEN for full in FULL[:-2])
 
 
-def searched(schedules: Schedules) -> dict[str, tuple[Grid, float]]:
-    """Returns the full steps of every kind whose fit comes nearest, and its mean latent error on all search cases."""
-    every = tuple(kinds())
-    searches = {kind: GridSearch(partial(_quick_error, schedules, kind), schedules.fit.states.walk.T) for kind in every}
+def searched(schedules: Schedules) -> dict[str, Grid]:
+    """Returns the full steps of every kind that may be on the front whose fit comes nearest."""
+    searches = {kind: GridSearch(partial(_quick_error, schedules, kind), schedules.fit.states.walk.T) for kind in kinds()}
     for kind, search in searches.items():
         starts = dict(starting_grids(schedules.fit.states, kind.full))
         for trial in search.improve((starts.pop("cosine"), *starts.values()), FIRST):
             print(f"  {kind}: {trial.grid} {trial.error:.5f}", flush=True)
     first = {kind: min(search.errors.values()) for kind, search in searches.items()}
+    nearest: dict[str, Grid] = {}
     for kind, search in searches.items():
         if first[kind] <= MARGIN * min(error for other, error in first.items() if other.cost <= kind.cost):
             for trial in search.improve(search.nearest(kind.full)[:1], TRIES - FIRST):
-                if trial.is_best:
-                    print(f"  {kind}: {trial.grid} {trial.error:.5f}", flush=True)
-    nearest: dict[str, tuple[Grid, float]] = {}
-    for kind, search in searches.items():
-        whole = {grid: error_of(schedules, grid, kind) for grid in search.nearest(kind.full)[:FINALISTS]}
-        grid = min(whole, key=lambda grid: whole[grid])
-        nearest[str(kind)] = grid, whole[grid]
+                print(f"  {kind}: {trial.grid} {trial.error:.5f}", flush=True)
+            nearest[str(kind)] = search.nearest(kind.full)[0]
     return nearest
 
 
 def _quick_error(schedules: Schedules, kind: Kind, grid: Grid) -> float:
     policy = schedules.policy(grid, kind.groups, kind.between)
     return drain(schedules.fit.steps_of(policy, CASES)).latent_error
-
-
-def error_of(schedules: Schedules, grid: Grid, kind: Kind) -> float:
-    """Returns the mean latent error on all search cases."""
-    return schedules.fit.fit(schedules.policy(grid, kind.groups, kind.between)).latent_error
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -128,26 +120,26 @@ def gain(rows: Sequence[dict[str, Any]], T: int) -> dict[str, float]:
 
 
 def measured(study: Study, pipe: Any, held_out: CaseBench) -> Iterator[dict[str, Any]]:  # noqa: ANN401
-    """Yields a row per kind on one of the two fronts."""
+    """Yields a row per kind that may be on a front."""
     with closing(Bench(pipe)) as bench:
         schedules = Schedules(case_fit(bench, study, FIT_CASES, FitOptions()), study, CASES)
         key = key_of(study, pipe, schedules.fit.cases, reuse_value=[str(kind) for kind in kinds()], tries=[FIRST, TRIES])
         nearest = stored(cache_folder(), key, partial(searched, schedules), SHELF)
-        every = list(kinds())
-        points = [(kind.cost, nearest[str(kind)][1]) for kind in every]
-        plain = [i for i, kind in enumerate(every) if not kind.groups]
-        fronts = set(front(points)), {plain[i] for i in front([points[i] for i in plain])}
-        chosen = sorted(fronts[0] | fronts[1], key=lambda i: points[i])
-        grids = {i: nearest[str(every[i])][0] for i in chosen}
-        policies = {i: schedules.policy(grids[i], every[i].groups, every[i].between) for i in chosen}
-        fitted = {i: schedules.fit.fit(policy).policy for i, policy in policies.items()}
-    for i in chosen:
-        kind, lpips = every[i], held_out.distances(fitted[i])
+        every = [kind for kind in kinds() if str(kind) in nearest]
+        results = []
+        for kind in every:
+            results.append(schedules.fit.fit(schedules.policy(nearest[str(kind)], kind.groups, kind.between)))
+            print(f"{study.name}  {kind}: {nearest[str(kind)]} {fmean(results[-1].errors):.5f}", flush=True)
+    points = [(kind.cost, fmean(result.errors)) for kind, result in zip(every, results, strict=True)]
+    plain = [i for i, kind in enumerate(every) if not kind.groups]
+    fronts = set(front(points)), {plain[i] for i in front([points[i] for i in plain])}
+    for i in sorted(range(len(every)), key=lambda i: points[i]):
+        kind, lpips = every[i], held_out.distances(results[i].policy)
         yield {
             **asdict(kind),
-            "grid": list(grids[i]),
+            "grid": list(nearest[str(kind)]),
             "cost": round(kind.cost, 4),
-            "latent_error": round(points[i][1], 5),
+            "mean_latent_error": round(points[i][1], 5),
             "on_front": i in fronts[0],
             "on_plain_front": i in fronts[1],
             "lpips_mean": asdict(bootstrap(lpips)),

@@ -175,7 +175,7 @@ class FitSection(Section):
 
     Arguments:
         cases: The first so many search cases are fitted on: 48 do not overfit, 8 do.
-        memory: Predictions that a step weighs at most.
+        memory: Full steps whose predictions a step weighs at most, with those of the reuse steps between them.
         ridge: Pull towards the first-order solver, as a share of the predictions' energy.
         between: Steps between two of the keyframes, at which the chosen groups reuse their features: what a trial may have.
         tries: Schedules that are fitted for a proposal; the nearest one by latent error is measured. 0: the proposal as it is.

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from frdiff_tune.search.fitting.fit import FitResult, drain, fit_steps, walk_ste
 from frdiff_tune.search.fitting.lockstep import Call
 from frdiff_tune.search.fitting.prefix_cache import PrefixCache
 from frdiff_tune.search.fitting.reference_states import ENTRIES, ReferenceStates, StatesRecorder
-from frdiff_tune.search.fitting.step_solver import FitOptions, StepWeights
+from frdiff_tune.search.fitting.step_solver import MOST_MEMORY, FitOptions, StepWeights
 
 SHELF = "states"
 """Part of the cache folder."""
@@ -147,9 +147,25 @@ class CaseFit:
             cases: How many of the cases, whole calls; None: all.
         """
         calls, states = self._first(cases)
-        key = len(states), self.options, policy.sampling.scheduler.config.get("variable")
+        options = self.options_of(policy, self._count(cases))
+        key = len(states), options, policy.sampling.scheduler.config.get("variable")
         cache = self._caches.setdefault(key, PrefixCache())
-        return fit_steps(self.bench, policy, calls, states, self.options, cache)
+        return fit_steps(self.bench, policy, calls, states, options, cache)
+
+    def options_of(self, policy: Policy, cases: int) -> FitOptions:
+        """Returns how a policy is fitted: ``memory`` counts full steps, so reuse steps between them are weighed beside them.
+
+        Six full steps and six between them without the deep half (embedded text model, latent error on 192 other cases) come to
+        .089 with 3 predictions in memory, to .086 with 4 and to .081 with 6; without the six between to .099.
+
+        Arguments:
+            policy: From ``policy``.
+            cases: Cases that it is fitted on; they stay more than the unknowns.
+        """
+        masks = "".join("1" if all(mask[t] == "1" for mask in policy.masks.values()) else "0" for t in range(policy.T))
+        between = max(map(len, masks.split("1")))
+        longer = min(self.options.memory * (between + 1), MOST_MEMORY, cases - 2)
+        return replace(self.options, memory=max(longer, self.options.memory))
 
     def fit(self, policy: Policy, cases: int | None = None) -> FitResult:
         """Returns a policy with fitted weights, which states what it was fitted on."""
@@ -163,7 +179,8 @@ class CaseFit:
             policy: From ``policy``.
         """
         if policy.digest not in self._fitted:
-            key = digest_of(["fit", "geometric mean, shape", self._key, policy.digest, asdict(self.options)])
+            options = asdict(self.options_of(policy, len(self.cases)))
+            key = digest_of(["fit", "geometric mean, shape", self._key, policy.digest, options])
             text = stored(self._folder, key, lambda: self.fit(policy).policy.model_dump_json(by_alias=True), "fits")
             self._fitted[policy.digest] = Policy.model_validate_json(text)
         return self._fitted[policy.digest]
@@ -176,6 +193,7 @@ class CaseFit:
     def recorded(self, result: FitResult, cases: int | None = None) -> Policy:
         """Returns the fitted policy with the record of its fit."""
         chosen = self.cases[: self._count(cases)]
+        options = self.options_of(result.policy, len(chosen))
         fit = Fit(
             cases=cases_digest(chosen),
             count=len(chosen),
@@ -183,8 +201,8 @@ class CaseFit:
             guidance_scale=guidance_of(self.bench.pipe, self.call),
             sample_shape=self.states.shape,
             num_inference_steps=self.steps,
-            memory=self.options.memory,
-            ridge=self.options.ridge,
+            memory=options.memory,
+            ridge=options.ridge,
             residuals=result.residuals,
             latent_error=result.latent_error,
         )

@@ -15,6 +15,8 @@ from frdiff_tune.errors import SpaceError
 if TYPE_CHECKING:
     from torch import Tensor
 
+MOST_MEMORY = 8
+"""Predictions that a step weighs at most."""
 ROUNDS = 6
 """Rounds of reweighting: the weights move by less than 1 % in a seventh."""
 
@@ -37,8 +39,8 @@ class FitOptions:
     free_state: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.memory, bool) or not isinstance(self.memory, int) or not 1 <= self.memory <= 8:
-            raise SpaceError(f"`memory` must lie in [1, 8] but got {self.memory!r}. Use 3: more has not been better.")
+        if isinstance(self.memory, bool) or not isinstance(self.memory, int) or not 1 <= self.memory <= MOST_MEMORY:
+            raise SpaceError(f"`memory` must lie in [1, {MOST_MEMORY}] but got {self.memory!r}. Use 3: more is no better.")
         if not isfinite(self.ridge) or self.ridge < 0:
             raise SpaceError(f"`ridge` must be a finite number from 0 on but got {self.ridge!r}. Use 1e-3.")
 

@@ -250,6 +250,22 @@ def test_states_are_recorded_while_the_reference_is_drawn(tmp_path: Any, monkeyp
     assert recorded.walk == expected.walk
 
 
+def test_memory_counts_full_steps(tmp_path: Any) -> None:
+    pipe = tiny_sd()
+    cases = [Case({"prompt": "a fox"}, seed=seed) for seed in range(6)]
+    call = {"guidance_scale": 5.0, "height": 32, "width": 32}
+    with Bench(pipe) as bench:
+        fit = CaseFit(bench, cases, steps=8, call=call, folder=tmp_path, batch=6, options=FitOptions(memory=2))
+        groups = {"deep": default_groups(pipe)["deep"]}
+        plain = fit.policy(GRID)
+        one, two = (fit.policy(range(6), groups=groups, masks={"deep": mask}) for mask in ("101010", "100100"))
+        assert [fit.options_of(policy, 48).memory for policy in (plain, one, two)] == [2, 4, 6]
+        assert [fit.options_of(two, count).memory for count in (6, 4, 3)] == [4, 2, 2], "more cases than unknowns"
+        fitted = fit.fit(one).policy
+    assert fitted.fit is not None and fitted.fit.memory == 4
+    assert max(sum(weight != 0 for weight in row) for row in fitted.sampling.scheduler.config["b"]) == 4
+
+
 def test_a_fitted_policy_is_refused_by_another_model_and_step_count(bench: Bench, states: Any) -> None:
     policy = start(SD, bench.pipe, states, GRID)
     bench.use(policy)
