@@ -21,7 +21,7 @@ METHODS: dict[str, Method] = {
         Annealing("BudCache's annealing", "BudCache's annealing"),
         Spectrum("Spectrum", "Spectrum"),
         FittedSteps("fitted steps, uniform grid", "fitted steps (ours)"),
-        FittedSteps("fitted steps, searched grid", "fitted steps (ours)", tries=120),
+        FittedSteps("fitted steps, searched grid", "fitted steps (ours)", tries=60),
         FittedReuse("fitted steps, with reuse", "fitted steps (ours)"),
         FewerSteps("Euler", "fewer steps", "EulerDiscreteScheduler"),
         FewerSteps("UniPC", "fewer steps", "UniPCMultistepScheduler"),

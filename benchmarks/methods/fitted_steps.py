@@ -34,7 +34,7 @@ class FittedSteps(Method):
 
     tries: int = 0
     cases: int = 48
-    finalists: int = 8
+    finalists: int = 5
     fit_cases: int = 96
     options: FitOptions = field(default_factory=FitOptions)
 

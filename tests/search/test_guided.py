@@ -76,12 +76,17 @@ def _aim(study: Study) -> Aim:
     return found
 
 
+def _guided(proposal: Proposal) -> GuidedSampler:
+    sampler = guided(proposal)
+    assert isinstance(sampler, GuidedSampler)
+    return sampler
+
+
 def test_every_second_proposal_wants_the_fastest_within_the_floor(tmp_path: Path, pipe: Any) -> None:
     study = study_at(tmp_path, "demo-dit", trials=12)
     outcomes(study, pipe)
     space, trials = Space(study.space, pipe, 50), optuna_study(study).trials
-    samplers = [guided(Proposal(space, 0, finished, min_lpips=0.01)) for finished in range(4)]
-    assert all(isinstance(sampler, GuidedSampler) for sampler in samplers)
+    samplers = [_guided(Proposal(space, 0, finished, min_lpips=0.01)) for finished in range(4)]
     assert [sampler.aim.close for sampler in samplers] == [True, False, True, False]
     floor = samplers[1]
     assert floor.aim.worst_loss == pytest.approx(-2) and floor.aim.fast
@@ -89,7 +94,7 @@ def test_every_second_proposal_wants_the_fastest_within_the_floor(tmp_path: Path
         for trial in trials:
             seen = sampler._seen(trial, sampler._known(trial), 105.0)
             assert seen is not None and seen.loss == sampler.aim.loss({"lpips": trial.user_attrs["lpips"][place]})
-    without = [guided(Proposal(space, 0, finished)) for finished in range(2)]
+    without = [_guided(Proposal(space, 0, finished)) for finished in range(2)]
     assert without[0].aim == without[1].aim
 
 
@@ -97,7 +102,7 @@ def test_what_is_beyond_the_floor_is_not_the_one_to_beat(tmp_path: Path, pipe: A
     study = study_at(tmp_path, "demo-dit", trials=16)
     outcomes(study, pipe)
     space, trials = Space(study.space, pipe, 50), optuna_study(study).trials
-    sampler = guided(Proposal(space, 0, 17, min_lpips=0.004))
+    sampler = _guided(Proposal(space, 0, 17, min_lpips=0.004))
     seen = [each for trial in trials if (each := sampler._seen(trial, sampler._known(trial), 105.0)) is not None]
     acquisition = Acquisition(space, sampler.aim, seen, {}, (), 1.0)
     within = [ratio for loss, ratio in acquisition.points if loss <= log10(0.004)]

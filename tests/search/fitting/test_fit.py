@@ -11,6 +11,7 @@ from frdiff_tune.errors import FrdiffError, MeasureError, MismatchError, PolicyE
 from frdiff_tune.measure import Case, blocks, references
 from frdiff_tune.measure.bench import Bench
 from frdiff_tune.policy import Policy
+from frdiff_tune.policy.multistep import Tables
 from frdiff_tune.runtime import apply_policy, default_groups, full_policy
 from frdiff_tune.search.fitting import CaseFit, FitOptions, PrefixCache, drain, fit_steps, lockstep, walk_steps
 from frdiff_tune.search.fitting.reference_states import StatesRecorder
@@ -263,7 +264,8 @@ def test_memory_counts_full_steps(tmp_path: Any) -> None:
         assert [fit.options_of(two, count).memory for count in (6, 4, 3)] == [4, 2, 2], "more cases than unknowns"
         fitted = fit.fit(one).policy
     assert fitted.fit is not None and fitted.fit.memory == 4
-    assert max(sum(weight != 0 for weight in row) for row in fitted.sampling.scheduler.config["b"]) == 4
+    rows = Tables.of(fitted.sampling.scheduler.config).b
+    assert max(sum(weight != 0 for weight in row) for row in rows) == 4
 
 
 def test_a_fitted_policy_is_refused_by_another_model_and_step_count(bench: Bench, states: Any) -> None:
