@@ -1,8 +1,8 @@
 """Local search over the steps of a fitted policy, by the error of its last latent: nothing is decoded, no metric is run.
 
-The geometric mean over cases decides (``FitResult.latent_error``). Of 14 grids of ten steps, the one that 48 search cases choose
-by it has the least mean error on other cases of the embedded text model; the arithmetic mean chooses one that is 16 % above. At
-seven steps both are 5 % above it (``benchmarks/results/latent-errors-demo.json``).
+The geometric mean over cases decides (``FitResult.latent_error``). Of 14 grids of ten steps, the one that 48 search cases
+choose by it has the least mean error on other cases of the embedded text model; the arithmetic mean chooses one that is 16 %
+above. At seven steps both are 5 % above it (``benchmarks/results/latent-errors-demo.json``).
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
