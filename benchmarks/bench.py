@@ -102,6 +102,15 @@ class CaseBench:
         """Returns a policy's LPIPS per picture, of the first ``parts`` blocks or of all."""
         return self.distances_by(Contender(self.bench, policy, 0), policy.digest, parts)
 
+    def recall(self, policy: Policy, lpips: Sequence[float]) -> None:
+        """Enters a policy's LPIPS per picture as an earlier run measured it, unless it is known."""
+        begin = 0
+        for b, block in enumerate(self.parts):
+            key = f"lpips {policy.digest} {b}"
+            if key not in self.kept:
+                self._keep(key, list(lpips[begin : begin + len(block)]))
+            begin += len(block)
+
     def distances_by(self, painter: Painter, digest: str, parts: int | None = None) -> tuple[float, ...]:
         """Returns the LPIPS per picture of whatever draws on the bench.
 

@@ -15,6 +15,9 @@ from frdiff_tune.search.volume import hypervolume
 RESAMPLES = 1000
 TINY = 1e-6  # LPIPS of the full policy is 0; its logarithm is not
 
+SCHEMA_1 = "schema 1"
+"""Family of what a search of policies of schema 1 proposed."""
+
 Points = Sequence[tuple[float, float]]  # (LPIPS, latency), fewest steps first
 
 
@@ -94,15 +97,23 @@ class Resampling:
 
         return self.estimate(gain)
 
+    def gain_over_schema_1(self, lpips: float) -> Estimate:
+        """Returns the latency of the fastest policy of schema 1 over that of ours at a level of LPIPS."""
+
+        def gain(means: NDArray[np.float64]) -> float | None:
+            theirs = fastest_at(self.points(means, lambda row: row.family == SCHEMA_1), lpips)
+            own = fastest_at(self.points(means, is_ours), lpips)
+            return theirs / own if theirs is not None and own is not None else None
+
+        return self.estimate(gain)
+
     def volume(self, of: Callable[[Row], bool]) -> Estimate:
         """Returns the hypervolume of some rows."""
         return self.estimate(lambda means: hypervolume(self.points(means, of)))
 
     def volume_gain(self, ours: Callable[[Row], bool], theirs: Callable[[Row], bool]) -> Estimate:
         """Returns the hypervolume of some rows minus that of others."""
-        return self.estimate(
-            lambda means: hypervolume(self.points(means, ours)) - hypervolume(self.points(means, theirs))
-        )
+        return self.estimate(lambda means: hypervolume(self.points(means, ours)) - hypervolume(self.points(means, theirs)))
 
 
 def surely_worse(values: Sequence[float], others: Sequence[float]) -> bool:
@@ -122,4 +133,4 @@ def is_searched(row: Row) -> bool:
 
 def is_known(row: Row) -> bool:
     """Whether a row is a policy that people use today."""
-    return not is_ours(row)
+    return not is_ours(row) and row.family != SCHEMA_1

@@ -10,10 +10,15 @@ that flip carry a mean, so a solver is left out only if its mean LPIPS is above 
 of paired bootstrap draws; of spacings that agree within 5 % only the first is kept. What is left at 12 is measured at all
 counts up to 15, what is left at 25 at all from 20 on (the pipeline's own at the reference's count, too). All LPIPS are taken
 first, then all times. Raw values are kept under runs/, so that a run that was stopped goes on; ``--only known`` measures what
-needs no tuned study.
+needs no tuned study. Known policies do not change from one version to the next: where an earlier result drew the same pictures
+with them, its selection and its LPIPS are taken, and only their times are measured; ``--screen`` measures all anew.
+
+The front of policies of schema 1, whose weights came from formulas, is compared as it was recorded (``front-schema-1-*.json``,
+the same pictures, LPIPS and share of the reference's time).
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -24,9 +29,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench import CaseBench, Row
-from benchmarks.comparison import Estimate, Resampling, is_known, is_ours, is_searched, surely_worse
+from benchmarks.comparison import SCHEMA_1, Estimate, Resampling, is_known, is_ours, is_searched, surely_worse
 from benchmarks.front_table import figure, replace_block, summary, table
-from benchmarks.record import heading, save
+from benchmarks.record import RESULTS, heading, save
 from frdiff_tune.policy import Policy
 from frdiff_tune.runtime import frdiff_policy, full_policy, keyframe_policy
 from frdiff_tune.search.objective import non_dominated
@@ -43,8 +48,10 @@ SPACINGS = ("trailing", "leading", "linspace")
 INTERVALS = (2, 3, 5)
 ALIGNED = (10, 20, 30)
 """Timesteps of "Align Your Steps" lists."""
-LEVELS = (0.001, 0.003, 0.01)
-"""Mean LPIPS at which times are compared."""
+LEVELS = (0.001, 0.003, 0.01, 0.03)
+"""Mean LPIPS at which times are compared with fewer steps."""
+SCHEMA_1_LEVELS = (0.005, 0.015)
+"""Mean LPIPS at which they are with the front of schema 1."""
 MEDIANS = (0.001,)
 """Median LPIPS at which they are."""
 SCREENS = (2, None)
@@ -113,6 +120,35 @@ def known(pipe: Any, steps: int) -> Iterator[Named]:  # noqa: ANN401
             yield f"timesteps of Align Your Steps, {len(keyframes)}", "jump", "", jumps
 
 
+def recalled(held_out: CaseBench, file: Path, solvers: dict[str, Any]) -> Iterator[Named]:
+    """Yields the known policies of an earlier result on the same pictures, their LPIPS taken from there.
+
+    Arguments:
+        held_out: Measures on held-out cases.
+        file: Where the earlier result is.
+        solvers: Label -> solver that runs on the pipeline.
+    """
+    policies = {named[:3]: named[3] for named in known(held_out.pipe, held_out.steps)}
+    for row in json.loads(file.read_text())["rows"]:
+        key = row["name"], row["family"], row["group"]
+        if row["group"] in solvers:
+            policies[key] = full_policy(held_out.pipe, row["steps"], scheduler=solvers[row["group"]])
+        if key in policies and len(row["lpips"]) == len(held_out.cases):
+            held_out.recall(policies[key], row["lpips"])
+            yield (*key, policies[key])
+
+
+def schema_1(study: Study, pictures: int) -> tuple[list[Row], list[float]]:
+    """Returns what the search of schema 1 proposed, recorded on the same pictures, and its shares of the reference's time."""
+    file = RESULTS / f"front-schema-1-{study.name}.json"
+    recorded = json.loads(file.read_text())["rows"] if file.is_file() else []
+    rows = [row for row in recorded if row["family"] in ("found", "starting") and len(row["lpips"]) == pictures]
+    fields = ("name", "group", "steps", "nfe", "lpips", "ratios")
+    return [Row(family=SCHEMA_1, **{name: row[name] for name in fields}) for row in rows], [
+        row["latency_share"] for row in rows
+    ]
+
+
 def ours(found: Front) -> Iterator[Named]:
     """Yields the study's front without the known policies on it, and what was closest at each number of network calls.
 
@@ -136,18 +172,26 @@ def is_plain(policy: Policy) -> bool:
     return policy.sampling.grid is None and policy.nfe == policy.T and not policy.masks
 
 
-def measure(study: Study, seeds: int) -> dict[str, Any]:
-    """Returns all rows of a study and what follows from them, as JSON values."""
+def measure(study: Study, seeds: int, screen: bool) -> dict[str, Any]:
+    """Returns all rows of a study and what follows from them, as JSON values.
+
+    Arguments:
+        study: A tuned study.
+        seeds: Seeds per held-out prompt.
+        screen: Whether known policies are screened anew.
+    """
     pipe = open_pipeline(study)
     found = front(study)
     with closing(CaseBench(study, pipe, held_out_cases(study, pipe, seeds))) as held_out:
-        everything = list(_all(study, held_out, found))
+        everything = list(_all(study, held_out, found, screen))
         held_out.warm_up()
         reference = held_out.ratios(None)
         middle = median(reference)
         rows = [held_out.row(*named) for named in everything]
         latency = [median(row.ratios) / middle for row in rows]
         anchor_ms = held_out.anchor_ms()
+        recorded, shares = schema_1(study, len(held_out.cases))
+        rows, latency = [*rows, *recorded], [*latency, *shares]
     return {
         **heading(study, pipe, f"python -m benchmarks.front {study.name} --seeds {seeds}", len(held_out.cases)),
         "trials": len(found.points) + len(found.stopped),
@@ -160,10 +204,12 @@ def measure(study: Study, seeds: int) -> dict[str, Any]:
     }
 
 
-def _all(study: Study, held_out: CaseBench, found: Front | None) -> Iterator[Named]:
+def _all(study: Study, held_out: CaseBench, found: Front | None, screen: bool) -> Iterator[Named]:
     """Yields every policy once, its LPIPS measured; without a front only the known ones."""
     solvers = runnable(held_out.pipe, study.space.steps.scheduler, SPACINGS)
-    sources = [fewer_steps(held_out, solvers), known(held_out.pipe, held_out.steps)]
+    earlier = [RESULTS / f"{kind}-{study.name}.json" for kind in ("front", "front-schema-1")]
+    sources = [] if screen else [recalled(held_out, file, solvers) for file in earlier if file.is_file()][:1]
+    sources = sources or [fewer_steps(held_out, solvers), known(held_out.pipe, held_out.steps)]
     seen: set[str] = set()
     for source in sources if found is None else [ours(found), *sources]:
         for named in source:
@@ -182,6 +228,7 @@ def figures(rows: list[Row], latency: list[float]) -> dict[str, Any]:
         for level in levels:
             gains[f"gain_at_{name}lpips_{level}"] = asdict(each.gain_at(level))
             bests[f"best_fewer_steps_at_{name}lpips_{level}"] = each.fewer_steps_at(each.means, level)
+    over = {f"over_schema_1_at_lpips_{level}": asdict(drawn.gain_over_schema_1(level)) for level in SCHEMA_1_LEVELS}
     volumes: dict[str, Estimate] = {
         "hypervolume_ours": drawn.volume(is_ours),
         "hypervolume_found": drawn.volume(is_searched),
@@ -190,7 +237,7 @@ def figures(rows: list[Row], latency: list[float]) -> dict[str, Any]:
         "hypervolume_found_minus_known": drawn.volume_gain(is_searched, is_known),
         "hypervolume_found_minus_starting": drawn.volume_gain(is_searched, lambda row: row.family == "starting"),
     }
-    return {**gains, **bests, **{name: asdict(volume) for name, volume in volumes.items()}}
+    return {**gains, **bests, **over, **{name: asdict(volume) for name, volume in volumes.items()}}
 
 
 def main() -> None:
@@ -199,6 +246,7 @@ def main() -> None:
     parser.add_argument("studies", nargs="+", help="bare names or paths; each must have been tuned")
     parser.add_argument("--seeds", type=int, default=3, help="seeds per held-out prompt")
     parser.add_argument("--readme", action="store_true", help="put the tables into the two README.md")
+    parser.add_argument("--screen", action="store_true", help="choose and draw known policies anew")
     parser.add_argument("--only", choices=["known"], help="measure the LPIPS of known policies, ahead of the rest")
     given = parser.parse_args()
     results = []
@@ -207,9 +255,9 @@ def main() -> None:
             study = load_study(name)
             pipe = open_pipeline(study)
             with closing(CaseBench(study, pipe, held_out_cases(study, pipe, given.seeds))) as held_out:
-                list(_all(study, held_out, None))
+                list(_all(study, held_out, None, given.screen))
             continue
-        result = measure(load_study(name), given.seeds)
+        result = measure(load_study(name), given.seeds, given.screen)
         path = save(result, f"front-{result['study']}")
         figure(result, path.with_suffix(".png"))
         results.append(result)

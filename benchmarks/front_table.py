@@ -5,12 +5,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.comparison import SCHEMA_1
 from frdiff_tune.search.choice import CLOSE
 
 FAMILIES = {
     "fewer steps": ("#999999", "o", "fewer steps, every solver"),
     "FRDiff": ("#E69F00", "s", "FRDiff, uniform"),
     "jump": ("#0072B2", "^", "jumps at a fixed interval"),
+    SCHEMA_1: ("#009E73", "X", "weights by formulas (schema 1)"),
     "starting": ("#56B4E9", "D", "ours: starting points on the front"),
     "found": ("#D55E00", "*", "ours: found by the search"),
 }
@@ -39,7 +41,14 @@ def table(result: dict[str, Any]) -> str:
     for group in sorted({row["group"] for row in fewer}):
         for row in sorted((row for row in fewer if row["group"] == group), key=lambda row: -row["nfe"]):
             lines.append(_line(f"fewer steps: {group}", row))
-    for family, label in (("FRDiff", "FRDiff"), ("jump", "jumps"), ("starting", "ours, starting point"), ("found", "ours")):
+    named = (
+        ("FRDiff", "FRDiff"),
+        ("jump", "jumps"),
+        (SCHEMA_1, SCHEMA_1),
+        ("starting", "ours, starting point"),
+        ("found", "ours"),
+    )
+    for family, label in named:
         for row in sorted((row for row in rows if row["family"] == family), key=lambda row: -row["latency_share"]):
             lines.append(_line(f"{label}: {row['name']}", row))
     return "\n".join([*lines, "", "</details>", ""])
@@ -89,6 +98,13 @@ def _claims(figures: dict[str, Any], families: set[str]) -> list[str]:
             claims.append(
                 f"- At {named} our fastest policy is **{gain['value']:.2f} times** faster {_interval(gain)} than fewer "
                 f"steps by their best solver there ({best[1]}, {best[0]:.3f} of the reference's time)."
+            )
+    for key, gain in figures.items():
+        if key.startswith("over_schema_1") and gain["value"] is not None:
+            level = key.removeprefix("over_schema_1_at_lpips_")
+            claims.append(
+                f"- At LPIPS {level} our fastest policy is **{gain['value']:.2f} times** faster {_interval(gain)} than the "
+                f"fastest policy of schema 1."
             )
     for key, label in (
         ("hypervolume_ours_minus_known", "Hypervolume of our trials minus that of all known policies together"),
