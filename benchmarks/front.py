@@ -144,9 +144,8 @@ def schema_1(study: Study, pictures: int) -> tuple[list[Row], list[float]]:
     recorded = json.loads(file.read_text())["rows"] if file.is_file() else []
     rows = [row for row in recorded if row["family"] in ("found", "starting") and len(row["lpips"]) == pictures]
     fields = ("name", "group", "steps", "nfe", "lpips", "ratios")
-    return [Row(family=SCHEMA_1, **{name: row[name] for name in fields}) for row in rows], [
-        row["latency_share"] for row in rows
-    ]
+    policies = [Row(family=SCHEMA_1, **{name: row[name] for name in fields}) for row in rows]
+    return policies, [row["latency_share"] for row in rows]
 
 
 def ours(found: Front) -> Iterator[Named]:
