@@ -42,7 +42,7 @@ Row = dict[str, Any]
 
 
 class NetworkCalls:
-    """Counts samples that go through the denoisers of a pipeline.
+    """Counts samples that go through the first layer of a pipeline's denoisers: a jump does not get there.
 
     Arguments:
         pipe: A diffusers pipeline.
@@ -54,20 +54,21 @@ class NetworkCalls:
     def __init__(self, pipe: Any) -> None:  # noqa: ANN401
         names = ("unet", "transformer", "transformer_2")
         self.count = 0
-        self._denoisers = [module for name in names if (module := getattr(pipe, name, None)) is not None]
+        denoisers = [module for name in names if (module := getattr(pipe, name, None)) is not None]
+        self._layers = [next(denoiser.children()) for denoiser in denoisers]
 
     @contextmanager
     def counting(self) -> Iterator["NetworkCalls"]:
         """Counts while the context is open."""
-        hooks = [module.register_forward_pre_hook(self._count, with_kwargs=True) for module in self._denoisers]
+        hooks = [layer.register_forward_pre_hook(self._count) for layer in self._layers]
         try:
             yield self
         finally:
             for hook in hooks:
                 hook.remove()
 
-    def _count(self, module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:  # noqa: ANN401, ARG002
-        self.count += len(arguments[0] if arguments else named["sample" if "sample" in named else "hidden_states"])
+    def _count(self, layer: Any, arguments: tuple[Any, ...]) -> None:  # noqa: ANN401, ARG002
+        self.count += len(arguments[0])
 
 
 def run(study: Study, pipe: Any, sampler: str, seed: int, minutes: float) -> Row:  # noqa: ANN401
