@@ -14,7 +14,6 @@ from statistics import fmean, median
 from typing import Any
 
 from benchmarks.bench import CaseBench
-from benchmarks.found import CASES
 from benchmarks.record import heading, run, shown
 from frdiff_tune.measure import trajectory
 from frdiff_tune.policy import Policy
@@ -25,6 +24,7 @@ from frdiff_tune.search.score_fit import fitted_weights, with_fit
 from frdiff_tune.search.setting import FOLLOWED, cache_folder, open_pipeline, search_cases
 from frdiff_tune.search.study import Study
 
+CASES = 16
 SETS = ((8, 0.5, -0.25), (12, 0.5, -0.25), (17, 1.5, 0.0), (25, 1.5, 1.0))
 """Keyframes of 50 steps, how much early errors count, and the strength of a linear forecast that is best there."""
 STEPS = (10, 20, 40)

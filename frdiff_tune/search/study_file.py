@@ -166,8 +166,8 @@ class SearchSection(Section):
         trials: Trials of the whole study.
         minutes: Wall time of one run of it, whichever comes first; it counts from the first trial, when references are ready.
         starting_points: What is measured before the sampler proposes anything: ``fewer-steps``, ``timestep-lists``, ``frdiff``
-            and ``jump`` are known policies, ``found``, ``dense-ends``, ``blocks`` and ``autofr`` our own; absent: what suits
-            the sampler; empty: only the full policy.
+            and ``jump`` are known policies, ``fitted``, ``blocks`` and ``autofr`` our own; absent: what suits the sampler;
+            empty: only the full policy.
         capture: How the network is launched: ``eager``, ``cuda_graphs`` or ``compile``; more than one are searched.
         storage: SQLAlchemy URL of the study's database.
     """

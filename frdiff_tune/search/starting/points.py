@@ -6,7 +6,7 @@ from itertools import islice
 from frdiff_tune.search.space import Space
 from frdiff_tune.search.starting.fitted import fitted
 from frdiff_tune.search.starting.known import aligned, fewer, frdiff, full, jumps
-from frdiff_tune.search.starting.own import blocks, dense_ends, found, learnt
+from frdiff_tune.search.starting.own import blocks, learnt
 from frdiff_tune.search.starting.point import StartingPoint
 
 SHARE = 0.45
@@ -15,16 +15,11 @@ MOST = 40
 """Starting points of a study without a number of trials."""
 AUTOFR = "autofr"
 """The kind for which gates are learnt before the first trial; never one of a study that does not name it."""
-TURNS = (
-    "fitted", "found", "fewer-steps", "dense-ends", "frdiff", "found", "fewer-steps", "dense-ends", "found", "jump", "blocks",
-    "timestep-lists", AUTOFR,
-)  # fmt: skip
-"""Whose turn it is, over and over: more than half are of our own, and fewer steps come twice."""
+TURNS = ("fitted", "fewer-steps", "frdiff", "fitted", "fewer-steps", "fitted", "jump", "blocks", "timestep-lists", AUTOFR)
+"""Whose turn it is, over and over: fitted steps come three times, fewer steps twice."""
 KNOWN_KINDS = ("fewer-steps", "frdiff", "jump", "blocks")
 """What is measured beside a sampler that finds good keyframe sets by itself."""
 KINDS: dict[str, Callable[[Space], Iterator[StartingPoint]]] = {
-    "found": found,
-    "dense-ends": dense_ends,
     "fitted": fitted,
     "blocks": blocks,
     "fewer-steps": fewer,
