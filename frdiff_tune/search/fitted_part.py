@@ -20,7 +20,7 @@ from frdiff_tune.search.distributions import first_value
 from frdiff_tune.search.fitting import CaseFit, FitOptions
 from frdiff_tune.search.fitting.grid_search import GridSearch
 from frdiff_tune.search.fitting.grids import Grid, cosine, spread
-from frdiff_tune.search.fitting.schedule import FittedSchedule, fitted_policy, schedule_of
+from frdiff_tune.search.fitting.schedule import FittedSchedule, first_order_policy, schedule_of
 from frdiff_tune.search.grouping import Sites
 from frdiff_tune.search.space_file import BETWEEN, FITTED, FitSection, Params
 
@@ -60,9 +60,19 @@ class FittedPart:
         return FittedSchedule.of(keyframes, params[BETWEEN] if groups else 0, self.T)
 
     def decode(self, params: Params, keyframes: Sequence[int], groups: Mapping[str, Sites]) -> Policy:
-        """Returns the fitted policy; see ``schedule`` for the arguments."""
+        """Returns the fitted policy, from the disk if it was fitted before; see ``schedule`` for the arguments."""
+        return self.fit.fitted(self._unfitted(params, keyframes, groups))
+
+    def quick_error(self, params: Params, keyframes: Sequence[int], groups: Mapping[str, Sites]) -> float:
+        """Returns the latent error on a few cases, inf where a state is not finite; see ``schedule`` for the arguments."""
+        try:
+            return self.fit.quick_error(self._unfitted(params, keyframes, groups))
+        except MeasureError:
+            return float("inf")
+
+    def _unfitted(self, params: Params, keyframes: Sequence[int], groups: Mapping[str, Sites]) -> Policy:
         schedule = self.schedule(params, keyframes, groups)
-        return fitted_policy(self.fit, schedule, groups if schedule.steps != schedule.full else {})
+        return first_order_policy(self.fit, schedule, groups if schedule.steps != schedule.full else {})
 
     def grid_search(self, between: int, groups: Sequence[str], error: Callable[[Grid], float]) -> GridSearch:
         """Returns the search over full steps with some reuse steps between them, which goes on from proposal to proposal.
@@ -110,8 +120,8 @@ def encode_fitted(space: "Space", policy: Policy) -> dict[str, Any] | None:
 def nearest_fitted(space: "Space", params: Params, measured: Callable[[Params], bool]) -> dict[str, Any] | None:
     """Returns parameters with as many full steps whose policy comes nearest by latent error.
 
-    So the first rung chooses among the neighbours of a proposal, before images are drawn. What is fitted for it lies on the
-    disk, and the search goes on at the next proposal with as many steps. None where nothing is nearer than what was measured.
+    So a latent error on a few cases chooses among the neighbours of a proposal, before images are drawn. The search goes on at
+    the next proposal with as many steps. None where nothing is nearer than what was measured.
 
     Arguments:
         space: The study's space.
@@ -128,11 +138,7 @@ def nearest_fitted(space: "Space", params: Params, measured: Callable[[Params], 
         written = space.with_keyframes(params, list(grid))
         if tuple(space.keyframes(written)[0]) != grid:  # out of the space's bounds
             return float("inf")
-        try:
-            fit = space.decode(written).fit
-        except MeasureError:  # a state is not finite
-            return float("inf")
-        return float("inf") if fit is None else fit.latent_error
+        return part.quick_error(written, grid, groups)
 
     search = part.grid_search(params[BETWEEN] if groups else 0, tuple(groups), error)
     count = len(keyframes)

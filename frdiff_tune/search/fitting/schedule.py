@@ -40,16 +40,15 @@ class FittedSchedule:
         return "".join("1" if step in self.full else "0" for step in self.steps)
 
 
-def fitted_policy(fit: CaseFit, schedule: FittedSchedule, groups: Mapping[str, Sequence[str]]) -> Policy:
-    """Returns the policy of a schedule, its weights solved for; from the disk if it was fitted before.
+def first_order_policy(fit: CaseFit, schedule: FittedSchedule, groups: Mapping[str, Sequence[str]]) -> Policy:
+    """Returns the policy of a schedule with first-order weights, to be fitted.
 
     Arguments:
         fit: What fits.
         schedule: Its steps.
         groups: Group -> site names, of what reuses at steps that are not full; without groups every step is full.
     """
-    masks = dict.fromkeys(groups, schedule.mask)
-    return fit.fitted(fit.policy(schedule.steps, groups=groups, masks=masks))
+    return fit.policy(schedule.steps, groups=groups, masks=dict.fromkeys(groups, schedule.mask))
 
 
 def schedule_of(policy: Policy, choices: Sequence[int]) -> tuple[FittedSchedule, int] | None:
