@@ -12,7 +12,7 @@ from frdiff_tune.runtime.families import Family
 from frdiff_tune.search import setting
 from frdiff_tune.search.agenda import FITTED_FIRST, SELDOM
 from frdiff_tune.search.fitted_part import fit_refusal
-from frdiff_tune.search.fitting import FitOptions, states_bytes
+from frdiff_tune.search.fitting import QUICK_CASES, FitOptions, states_bytes
 from frdiff_tune.search.forecasts import needs_recording
 from frdiff_tune.search.space_file import FITTED
 from frdiff_tune.search.study import Study
@@ -76,17 +76,18 @@ def estimate(study: Study, pipe: Any, *, trials: int | None = None, minutes: flo
     bare = len(shown) + recorded + followed
     floor = min(study.file.measure.search_floor_count, len(shown)) if finer_steps(pipe, call.num_inference_steps) else 0
     fitted = _fit_cases(study, pipe, len(shown))
-    per_trial, nfe = (max(study.space.fit.tries, 1), round(FITTED_SHARE * T)) if fitted else (0, round(NFE_SHARE * T))
-    runs = -(-fitted // cases.quality_batch) * quality.step_ms  # a step of all cases of a fit
+    per_trial, nfe = (study.space.fit.tries, round(FITTED_SHARE * T)) if fitted else (0, round(NFE_SHARE * T))
+    batch = cases.quality_batch
+    step_ms, quick_ms = (-(-count // batch) * quality.step_ms for count in (fitted, min(fitted, QUICK_CASES)))  # of all cases
     reference_ms = quality.pictures_ms(bare, T) + quality.pictures_ms(floor, FINER * T) + 3 * timed.call_ms(T)
     trial_ms = quality.pictures_ms(len(shown), nfe) + TIMED * (timed.call_ms(nfe) + timed.call_ms(ANCHOR_STEPS))
-    fits_ms = per_trial * UNSHARED * runs * nfe
+    fits_ms = (per_trial * quick_ms + step_ms) * UNSHARED * nfe if fitted else 0.0
     starts = FITTED_FIRST if fitted and wanted > SELDOM else 0
     begun = starts + 1  # no neighbours of the starts and of the full run are fitted
     left_ms = limit * 60_000 - begun * trial_ms
     able = begun + left_ms / (trial_ms + fits_ms) if left_ms > 0 else limit * 60_000 / trial_ms
     fitting = min(wanted, max(int(able), 1)) if limit < float("inf") else wanted
-    fits = per_trial * max(fitting - begun, 0) + min(starts, fitting)
+    fits = (per_trial + 1) * max(fitting - begun, 0) + min(starts, fitting) if fitted else 0
     height, width = picture_size(pipe, call.arguments)
     states = states_bytes(T, fitted * _copies(pipe, call.arguments), latent_size(pipe, call.arguments)) / 2**20
     return Estimate(
