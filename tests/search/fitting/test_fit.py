@@ -251,6 +251,19 @@ def test_states_are_recorded_while_the_reference_is_drawn(tmp_path: Any, monkeyp
     assert recorded.walk == expected.walk
 
 
+def test_neighbours_are_told_apart_on_the_first_cases(tmp_path: Any, monkeypatch: Any) -> None:
+    cases = [Case({"prompt": "a fox"}, seed=seed) for seed in range(20)]
+    call = {"guidance_scale": 5.0, "height": 32, "width": 32}
+    with Bench(tiny_sd()) as bench:
+        fit = CaseFit(bench, cases, steps=8, call=call, folder=tmp_path, batch=8)
+        policy = fit.policy(GRID)
+        error = fit.quick_error(policy)
+        assert error == pytest.approx(fit.fit(policy, 16).latent_error)
+        assert error != pytest.approx(fit.fit(policy).latent_error), "20 cases have another mean"
+        monkeypatch.setattr(CaseFit, "steps_of", None)  # another fit would call it
+        assert fit.quick_error(policy) == error, "it lies on the disk"
+
+
 def test_memory_counts_full_steps(tmp_path: Any) -> None:
     pipe = tiny_sd()
     cases = [Case({"prompt": "a fox"}, seed=seed) for seed in range(6)]
