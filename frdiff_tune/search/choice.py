@@ -1,4 +1,4 @@
-"""Which point of a front is wanted: by a limit, by the study's floor, by number, or the knee; and who comes next."""
+"""Which point of a front is chosen: by a limit, by the study's floor, by number, or the knee; and who comes next."""
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Key = Callable[[Point], tuple[float, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """What is wanted of a front; without an argument the fastest policy that is as close as the study's floor.
+    """What to choose from a front; without an argument the fastest policy that is as close as the study's floor.
 
     Arguments:
         max_lpips: The fastest whose mean LPIPS is at most this.
@@ -60,22 +60,22 @@ class Pick:
         return None if named or front.floor is None else Limit("lpips", front.floor.value)
 
 
-def pick(found: Front, wanted: Pick | None = None, among: Container[int] | None = None) -> Point:
-    """Returns the point that is wanted, as the search has measured it: the first of ``ranked``.
+def pick(front: Front, request: Pick | None = None, among: Container[int] | None = None) -> Point:
+    """Returns the chosen point, as the search has measured it: the first of ``ranked``.
 
     Arguments:
-        found: What a study has measured.
-        wanted: What to look for; None: the fastest that is as close as the floor.
+        front: What a study has measured.
+        request: What to look for; None: the fastest that is as close as the floor.
         among: Numbers of the trials of which it must be one; None: all.
 
     Raises:
         StudyError: If there is no trial of that number.
         LimitError: If no point keeps the limits.
     """
-    return ranked(found, wanted, among)[0]
+    return ranked(front, request, among)[0]
 
 
-def ranked(found: Front, wanted: Pick | None = None, among: Container[int] | None = None) -> list[Point]:
+def ranked(front: Front, request: Pick | None = None, among: Container[int] | None = None) -> list[Point]:
     """Returns the points that may be had, in the order in which they are worth trying.
 
     With a bound on LPIPS the fastest that keeps all bounds comes first, with one on latency alone the finest; else the fastest
@@ -84,60 +84,60 @@ def ranked(found: Front, wanted: Pick | None = None, among: Container[int] | Non
     break the study's own limits are left out, unless named by number.
 
     Arguments:
-        found: What a study has measured.
-        wanted: What to look for; None: the fastest that is as close as the floor.
+        front: What a study has measured.
+        request: What to look for; None: the fastest that is as close as the floor.
         among: Numbers of the trials of which they must be, whose knee is that of the whole front; None: all.
 
     Raises:
         StudyError: If there is no trial of that number.
         LimitError: If no point keeps the limits.
     """
-    wanted = wanted or Pick()
-    if wanted.trial is not None:
-        return [_numbered(found, wanted.trial)]
-    able = [point for point in found.points if point.within_limits and (among is None or point.trial.number in among)]
-    if not able:
-        closest = min(found.points, key=lambda point: point.trial.lpips.value)
+    request = request or Pick()
+    if request.trial is not None:
+        return [_numbered(front, request.trial)]
+    candidates = [point for point in front.points if point.within_limits and (among is None or point.trial.number in among)]
+    if not candidates:
+        closest = min(front.points, key=lambda point: point.trial.lpips.value)
         raise LimitError(
-            f"The study's limits must leave a point but none of {len(found.points)} trials keeps them; the finest, trial "
+            f"The study's limits must leave a point but none of {len(front.points)} trials keeps them; the finest, trial "
             f"{closest.trial.number}, has LPIPS {closest.trial.lpips.value:.4g}. Loosen `search.limits`."
         )
-    if wanted.limits:
-        able = _within(able, wanted)
-    return ordered(found, wanted, able)
+    if request.limits:
+        candidates = _within(candidates, request)
+    return ordered(front, request, candidates)
 
 
-def ordered(found: Front, wanted: Pick, points: Sequence[Point]) -> list[Point]:
+def ordered(front: Front, request: Pick, points: Sequence[Point]) -> list[Point]:
     """Returns points in the order in which they are worth trying, those that break a limit last.
 
     Arguments:
-        found: What a study has measured, these points among it.
-        wanted: What to look for; no number.
+        front: What a study has measured, these points among it.
+        request: What to look for; no number.
         points: Some of its points.
     """
-    if close := within_floor(found, wanted, points):
+    if close := within_floor(front, request, points):
         numbers = {point.trial.number for point in close}
-        return [*close, *by_knee(found, [point for point in points if point.trial.number not in numbers])]
-    if wanted.limits:
-        key = _fastest if wanted.max_lpips is not None else _finest
-        return by_limits(points, (*found.limits, *wanted.limits), wanted.limits, key)
-    if len(found.objectives) == 1:
-        return by_limits(points, found.limits, (), _best_first(found))
-    return by_knee(found, points)
+        return [*close, *by_knee(front, [point for point in points if point.trial.number not in numbers])]
+    if request.limits:
+        key = _fastest if request.max_lpips is not None else _finest
+        return by_limits(points, (*front.limits, *request.limits), request.limits, key)
+    if len(front.objectives) == 1:
+        return by_limits(points, front.limits, (), _best_first(front))
+    return by_knee(front, points)
 
 
-def within_floor(found: Front, wanted: Pick, points: Sequence[Point], surely: bool = False) -> list[Point]:
+def within_floor(front: Front, request: Pick, points: Sequence[Point], surely: bool = False) -> list[Point]:
     """Returns the points that are as close as the floor and surely faster than the reference, in the order to try them.
 
     None where the floor does not decide.
 
     Arguments:
-        found: What a study has measured.
-        wanted: What to look for.
+        front: What a study has measured.
+        request: What to look for.
         points: Some of its points.
         surely: Whether the upper end of the LPIPS must be within the floor, not only its value.
     """
-    floor = wanted.floor_limit(found)
+    floor = request.floor_limit(front)
     if floor is None:
         return []
     close = [
@@ -145,10 +145,10 @@ def within_floor(found: Front, wanted: Pick, points: Sequence[Point], surely: bo
         for point in points
         if point.within_limits
         and floor.excess(floor.worst(point.trial.lpips) if surely else point.trial.lpips.value) <= 0
-        and point.trial.latency_ms.high < found.reference.median_ms
+        and point.trial.latency_ms.high < front.reference.median_ms
         and not _is_reference(point)
     ]
-    return by_limits(close, (*found.limits, floor), (floor,), _fastest)
+    return by_limits(close, (*front.limits, floor), (floor,), _fastest)
 
 
 def _is_reference(point: Point) -> bool:
@@ -194,11 +194,11 @@ def beyond(point: Point, limits: Sequence[Limit]) -> float:
     return sum(limit.share_beyond(_figure(point, limit)) for limit in limits)
 
 
-def by_knee(found: Front, points: Sequence[Point]) -> list[Point]:
+def by_knee(front: Front, points: Sequence[Point]) -> list[Point]:
     """Returns points by their distance below the chord of the whole front, those that keep the study's limits surely first."""
     sure = any(point.within_limits and point.surely for point in points)
-    plane = [point for point in found.points if point.within_limits and (point.surely or not sure)]
-    key = _below_chord(plane or found.points, found.objectives, max(found.min_lpips, CLOSE))
+    plane = [point for point in front.points if point.within_limits and (point.surely or not sure)]
+    key = _below_chord(plane or front.points, front.objectives, max(front.min_lpips, CLOSE))
     return sorted(points, key=lambda point: (not point.within_limits, not point.surely, *key(point)))
 
 
@@ -220,8 +220,8 @@ def knee(
         least: Smaller distances count as this one.
     """
     best = {outcome.number for outcome in non_dominated([point.trial for point in points], objectives)}
-    able = [point for point in points if point.trial.number in (best if among is None else among)]
-    return min(able, key=_below_chord(points, objectives, least))
+    candidates = [point for point in points if point.trial.number in (best if among is None else among)]
+    return min(candidates, key=_below_chord(points, objectives, least))
 
 
 def _below_chord(points: Sequence[Point], objectives: Sequence[str], least: float) -> Key:
@@ -237,8 +237,8 @@ def _below_chord(points: Sequence[Point], objectives: Sequence[str], least: floa
     return lambda point: (float(((_place(point, objectives, least) - origin) / reach).sum()), point.trial.latency_ms.value)
 
 
-def _best_first(found: Front) -> Key:
-    return _below_chord(found.points, found.objectives, max(found.min_lpips, CLOSE))
+def _best_first(front: Front) -> Key:
+    return _below_chord(front.points, front.objectives, max(front.min_lpips, CLOSE))
 
 
 def _fastest(point: Point) -> tuple[float, ...]:
@@ -249,24 +249,24 @@ def _finest(point: Point) -> tuple[float, ...]:
     return point.trial.lpips.value, point.trial.latency_ms.value
 
 
-def _numbered(found: Front, number: int) -> Point:
-    for point in found.points:
+def _numbered(front: Front, number: int) -> Point:
+    for point in front.points:
         if point.trial.number == number:
             return point
     raise StudyError(
         f"`pick` must name a finished trial but got {number}. They are numbered "
-        f"{found.points[0].trial.number} to {found.points[-1].trial.number}; `frdiff-tune front` lists the best."
+        f"{front.points[0].trial.number} to {front.points[-1].trial.number}; `frdiff-tune front` lists the best."
     )
 
 
-def _within(points: Sequence[Point], wanted: Pick) -> list[Point]:
+def _within(points: Sequence[Point], request: Pick) -> list[Point]:
     """Returns the points whose values keep the limits that are asked for.
 
     Raises:
         LimitError: If none does.
     """
-    lpips = float("inf") if wanted.max_lpips is None else wanted.max_lpips
-    latency = float("inf") if wanted.max_latency_ms is None else wanted.max_latency_ms
+    lpips = float("inf") if request.max_lpips is None else request.max_lpips
+    latency = float("inf") if request.max_latency_ms is None else request.max_latency_ms
     close = [point for point in points if point.trial.lpips.value <= lpips]
     if not close:
         best = min(point.trial.lpips.value for point in points)
@@ -274,15 +274,15 @@ def _within(points: Sequence[Point], wanted: Pick) -> list[Point]:
             f"`max_lpips` must be at least {best:.4g}, the smallest LPIPS that was measured within the study's limits, "
             f"but got {lpips:g}. Loosen it by {best - lpips:.4g}, or search longer."
         )
-    able = [point for point in close if point.trial.latency_ms.value <= latency]
-    if not able:
+    candidates = [point for point in close if point.trial.latency_ms.value <= latency]
+    if not candidates:
         best = min(point.trial.latency_ms.value for point in close)
         raise LimitError(
             f"`max_latency_ms` must be at least {best:.4g}, the least that was measured"
-            f"{f' with LPIPS up to {lpips:g}' if wanted.max_lpips is not None else ''}, but got {latency:g}. "
+            f"{f' with LPIPS up to {lpips:g}' if request.max_lpips is not None else ''}, but got {latency:g}. "
             f"Loosen it by {best - latency:.4g} ms, or search longer."
         )
-    return able
+    return candidates
 
 
 def _figure(point: Point, limit: Limit) -> Interval:
