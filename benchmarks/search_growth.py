@@ -25,6 +25,7 @@ from unittest.mock import patch
 import optuna
 
 from benchmarks.record import RESULTS, heading, save
+from benchmarks.search_growth_figure import figure, table
 from frdiff_tune.search.growth import history
 from frdiff_tune.search.samplers import FORESEEING, SAMPLERS
 from frdiff_tune.search.setting import open_pipeline
@@ -160,7 +161,8 @@ def main() -> None:
             rows = [other for other in earlier if (other["sampler"], other["seed"]) != (sampler, seed)] + [row]
             head = heading(study, pipe, f"python -m benchmarks.search_growth {study.name}", study.file.cases.search_count)
             result = {**head, "figures": figures(rows), "rows": rows}
-            print(json.dumps(result["figures"], indent=1), save(result, file.stem), sep="\n", flush=True)
+            figure(result, save(result, file.stem).with_suffix(".png"))
+            print(json.dumps(result["figures"], indent=1), table(result, LEVEL, EARLY), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

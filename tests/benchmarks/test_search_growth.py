@@ -1,9 +1,13 @@
 """Searches of the real model compared: what is counted, and what follows from it."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks.search_growth import NetworkCalls, Row, calls_until, figures, volume_after
+from benchmarks.search_growth_figure import figure, table
 from frdiff_tune.runtime import apply_policy, full_policy, keyframe_policy
 from tests.tiny import tiny_dit, tiny_sd
 
@@ -50,3 +54,13 @@ def test_searches_are_compared_seed_by_seed() -> None:
     assert found["calls_until_0.95_auto"] == {"median": 250, "values": [400, 100], "never": 0}
     assert found["calls_until_0.95_tpe"] == {"median": 300, "values": [300, 300], "never": 1}, "without ours no comparison"
     assert found["volume_at_equal_calls_tpe"]["values"] == [1.95, round(2.0 / 3.9, 4)]
+
+
+def test_table_and_figure_say_what_each_sampler_held(tmp_path: Path) -> None:
+    rows = [row("auto", 0, (60, 100, 1.0), (1200, 4000, 2.0)), row("tpe", 0, (60, 3000, 1.25))]
+    result = {"study": "demo", "pictures": 8, "machine": {"cpu": "one"}, "figures": figures(rows), "rows": rows}
+    lines = table(result, 0.95, 10.0).splitlines()
+    assert lines[2] == "| ours | 1 | 1.000 | 2.000 (60 min) | 4.0 |"
+    assert lines[3] == "| TPE | 1 | 1.250 | 1.250 (60 min) | 3.0 (1 never) |"
+    figure(result, tmp_path / "growth.png")
+    assert Image.open(tmp_path / "growth.png").size == (1425, 600)
