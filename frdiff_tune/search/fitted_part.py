@@ -117,7 +117,9 @@ def encode_fitted(space: "Space", policy: Policy) -> dict[str, Any] | None:
     return params if space.holds(params) and space.decode(params).digest == policy.digest else None
 
 
-def nearest_fitted(space: "Space", params: Params, measured: Callable[[Params], bool]) -> dict[str, Any] | None:
+def nearest_fitted(
+    space: "Space", params: Params, measured: Callable[[Params], bool], tries: int
+) -> dict[str, Any] | None:
     """Returns parameters with as many full steps whose policy comes nearest by latent error.
 
     So a latent error on a few cases chooses among the neighbours of a proposal, before images are drawn. The search goes on at
@@ -127,11 +129,12 @@ def nearest_fitted(space: "Space", params: Params, measured: Callable[[Params], 
         space: The study's space.
         params: A proposal of fitted steps.
         measured: Whether the policy of parameters was measured, or is being measured.
+        tries: Neighbours that are fitted at most; 0: only those of earlier proposals are looked at.
     """
     part = space.fitted
     assert part is not None, "the proposal is fitted"
     keyframes, groups = space.keyframes(params)[0], space.reusing(params)
-    if len(keyframes) >= part.T or not part.tries:
+    if len(keyframes) >= part.T:
         return dict(params)
 
     def error(grid: Grid) -> float:
@@ -143,9 +146,11 @@ def nearest_fitted(space: "Space", params: Params, measured: Callable[[Params], 
     search = part.grid_search(params[BETWEEN] if groups else 0, tuple(groups), error)
     count = len(keyframes)
     starts = [tuple(keyframes), spread(cosine(count, part.T), part.T), *search.of_other_sizes(count)]
-    for _ in search.improve(starts, part.tries):
+    for _ in search.improve(starts, tries):
         pass
     nearest = search.nearest(count)
+    if not nearest:
+        return None
     best = min((search.errors[grid] for grid in nearest if measured(space.with_keyframes(params, list(grid)))), default=np.inf)
     return space.with_keyframes(params, list(nearest[0])) if search.errors[nearest[0]] < GAIN * best else None
 

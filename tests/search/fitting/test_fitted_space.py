@@ -199,14 +199,18 @@ def test_local_search_ends_nearer_than_its_starts(fit: CaseFit) -> None:
 def test_a_proposal_becomes_its_nearest_neighbour(fit: CaseFit, space: Space) -> None:
     own = Space(FILE, fit.bench.pipe, STEPS, fit=fit)  # whose searches have not begun
     proposal = params(own, [0, 1, 2])
-    nearest = nearest_fitted(own, proposal, lambda _: False)
-    assert nearest is not None and own.fitted is not None
+    assert own.fitted is not None
+    tries = own.fitted.tries
+    assert nearest_fitted(own, proposal, lambda _: False, 0) is None, "nothing was fitted before"
+    nearest = nearest_fitted(own, proposal, lambda _: False, tries)
+    assert nearest is not None
     errors = own.fitted.grid_search(0, (), lambda _: 0.0).errors
-    assert len(errors) == own.fitted.tries
+    assert len(errors) == tries
     assert errors[tuple(own.keyframes(nearest)[0])] == min(errors.values()) < errors[0, 1, 2]
     assert own.decode(nearest).fit == own.decode(params(own, own.keyframes(nearest)[0])).fit
-    assert nearest_fitted(own, proposal, lambda _: True) is None, "nothing is nearer than what was measured"
-    assert len(errors) == 2 * own.fitted.tries, "the search went on"
+    assert nearest_fitted(own, proposal, lambda _: False, 0) == nearest, "nothing is fitted for it"
+    assert nearest_fitted(own, proposal, lambda _: True, tries) is None, "nothing is nearer than what was measured"
+    assert len(errors) == 2 * tries, "the search went on"
 
 
 def test_a_proposal_of_another_scheduler_stays(space: Space) -> None:
