@@ -123,9 +123,9 @@ def test_the_estimate_counts_fits_and_the_bytes_of_states(measured: tuple[Study,
         assert fit is not None
         recorded = fit.states.states.nbytes
     more = estimate(fits, pipe)
-    assert (more.trials, more.fits) == (7, 6 * 5), "the full run needs none"
+    assert (more.trials, more.fits) == (7, 6 * (5 + 1)), "neighbours and the nearest of them; the full run needs none"
     long = estimate(fits, pipe, trials=40)
-    assert (long.trials, long.fits) == (40, 3 + 36 * 5), "and three starts one each"
+    assert (long.trials, long.fits) == (40, 3 + 36 * (5 + 1)), "and three starts one each"
     assert more.states * 2**20 == recorded
     assert more.megabytes == pytest.approx(plain.megabytes + more.states)
     few = fits.space.model_copy(update={"fit": FitSection()})
