@@ -124,8 +124,8 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     calls, and is counted in ``never``.
     """
     ours = {row["seed"]: row for row in rows if row["sampler"] == "auto"}
-    whole = [row for row in ours.values() if row["minutes"] > EARLY]
-    result: dict[str, Any] = {"early_share": _summary([volume_after(row, EARLY) / volume_after(row) for row in whole])}
+    long = [row for row in ours.values() if row["minutes"] > EARLY]
+    result: dict[str, Any] = {"early_share": _summary([volume_after(row, EARLY) / volume_after(row) for row in long])}
     for sampler in dict.fromkeys(row["sampler"] for row in rows):
         runs = [row for row in rows if row["sampler"] == sampler and row["seed"] in ours]
         calls = [calls_until(row, LEVEL * volume_after(ours[row["seed"]])) for row in runs]
@@ -134,7 +134,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
         if sampler != "auto":
             pairs = [(row, ours[row["seed"]]) for row in runs]
             result[f"volume_at_equal_calls_{sampler}"] = _summary(
-                [volume_after(row) / volume_after(own, calls=row["trace"][-1][1]) for row, own in pairs]
+                [volume_after(row) / volume_after(other, calls=row["trace"][-1][1]) for row, other in pairs]
             )
     return result
 

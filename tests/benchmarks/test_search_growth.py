@@ -49,11 +49,11 @@ def test_what_a_run_held_is_read_off_its_trace() -> None:
 def test_searches_are_compared_seed_by_seed() -> None:
     ours = [row("auto", 0, (60, 100, 1.0), (1200, 400, 2.0)), row("auto", 1, (60, 100, 3.9), (1200, 400, 4.0))]
     theirs = [row("tpe", 0, (60, 300, 1.95)), row("tpe", 1, (60, 300, 2.0)), row("tpe", 2, (60, 1, 9.0))]
-    found = figures([*ours, *theirs])
-    assert found["early_share"] == {"median": pytest.approx(0.7375), "values": [0.5, 0.975]}
-    assert found["calls_until_0.95_auto"] == {"median": 250, "values": [400, 100], "never": 0}
-    assert found["calls_until_0.95_tpe"] == {"median": 300, "values": [300, 300], "never": 1}, "without ours no comparison"
-    assert found["volume_at_equal_calls_tpe"]["values"] == [1.95, round(2.0 / 3.9, 4)]
+    result = figures([*ours, *theirs])
+    assert result["early_share"] == {"median": pytest.approx(0.7375), "values": [0.5, 0.975]}
+    assert result["calls_until_0.95_auto"] == {"median": 250, "values": [400, 100], "never": 0}
+    assert result["calls_until_0.95_tpe"] == {"median": 300, "values": [300, 300], "never": 1}, "without ours no comparison"
+    assert result["volume_at_equal_calls_tpe"]["values"] == [1.95, round(2.0 / 3.9, 4)]
 
 
 def test_table_and_figure_say_what_each_sampler_held(tmp_path: Path) -> None:
