@@ -29,7 +29,7 @@ from frdiff_tune.search.setting import cache_folder, measuring
 from frdiff_tune.search.study import Study
 
 ANCHOR_STEPS = 5
-PAIRS = 3
+PAIRS = 5
 """Timed pairs of every policy with the anchor, a full run of five steps."""
 QUALITY_BATCH = 16
 RAW = Path("runs/benchmarks")

@@ -101,9 +101,9 @@ class Resampling:
         """Returns the latency of the fastest policy of schema 1 over that of ours at a level of LPIPS."""
 
         def gain(means: NDArray[np.float64]) -> float | None:
-            theirs = fastest_at(self.points(means, lambda row: row.family == SCHEMA_1), lpips)
-            own = fastest_at(self.points(means, is_ours), lpips)
-            return theirs / own if theirs is not None and own is not None else None
+            earlier = fastest_at(self.points(means, lambda row: row.family == SCHEMA_1), lpips)
+            present = fastest_at(self.points(means, is_ours), lpips)
+            return earlier / present if earlier is not None and present is not None else None
 
         return self.estimate(gain)
 

@@ -26,6 +26,7 @@ import optuna
 
 from benchmarks.record import RESULTS, heading, save
 from benchmarks.search_growth_figure import figure, table
+from frdiff_tune.runtime import find_denoisers
 from frdiff_tune.search.growth import history
 from frdiff_tune.search.samplers import FORESEEING, SAMPLERS
 from frdiff_tune.search.setting import open_pipeline
@@ -53,10 +54,8 @@ class NetworkCalls:
     """
 
     def __init__(self, pipe: Any) -> None:  # noqa: ANN401
-        names = ("unet", "transformer", "transformer_2")
         self.count = 0
-        denoisers = [module for name in names if (module := getattr(pipe, name, None)) is not None]
-        self._layers = [next(denoiser.children()) for denoiser in denoisers]
+        self._layers = [next(denoiser.module.children()) for denoiser in find_denoisers(pipe)]
 
     @contextmanager
     def counting(self) -> Iterator["NetworkCalls"]:
@@ -159,7 +158,9 @@ def main() -> None:
             row = run(study, pipe, sampler, seed, given.minutes)
             earlier = json.loads(file.read_text())["rows"] if file.is_file() else []
             rows = [other for other in earlier if (other["sampler"], other["seed"]) != (sampler, seed)] + [row]
-            head = heading(study, pipe, f"python -m benchmarks.search_growth {study.name}", study.file.cases.search_count)
+            options = f"--samplers {sampler} --seeds {seed} --minutes {given.minutes:g}"
+            command = f"python -m benchmarks.search_growth {study.name} {options}"
+            head = heading(study, pipe, command, study.file.cases.search_count)
             result = {**head, "figures": figures(rows), "rows": rows}
             figure(result, save(result, file.stem).with_suffix(".png"))
             print(json.dumps(result["figures"], indent=1), table(result, LEVEL, EARLY), sep="\n", flush=True)

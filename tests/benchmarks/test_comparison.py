@@ -1,14 +1,21 @@
 """Fronts compared: figures worked by hand."""
 
+import json
+from collections.abc import Sequence
 from math import log
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.bench import Row
 from benchmarks.comparison import Resampling, fastest_at, is_known, is_ours, latency_at, surely_worse
-from benchmarks.front import figures, near_best
+from benchmarks.front import figures, near_best, recalled
 from benchmarks.front_table import _claims
+from frdiff_tune.policy import Policy
+from frdiff_tune.runtime import frdiff_policy
+from tests.tiny import tiny_sd
 
 STEPS = [(0.04, 0.2), (0.01, 0.4), (0.0025, 0.8)]  # (LPIPS, latency) at 10, 20, 40 steps
 
@@ -101,3 +108,32 @@ def test_screening_keeps_all_but_what_is_surely_worse_and_one_of_twins() -> None
     }
     assert near_best(found, twins=True) == [name for name in found if name != "DDIM/leading"]
     assert near_best(found, twins=False) == ["DDIM/trailing", "DPM/trailing", "UniPC/trailing"]
+
+
+def test_an_earlier_result_of_other_pictures_is_not_recalled(tmp_path: Path) -> None:
+    pipe = tiny_sd("epsilon")
+    policy = frdiff_policy(pipe, 4, 2, score_mixing=True)
+    drawn = (0.2, 0.3)
+
+    class Bench:
+        cases, steps, kept = (1, 2), 4, list[object]()
+        pipe: Any
+
+        def distances(self, policy: Policy, parts: int) -> tuple[float, ...]:
+            assert parts == 1
+            return drawn
+
+        def recall(self, policy: Policy, lpips: Sequence[float]) -> None:
+            self.kept.append(lpips)
+
+    bench: Any = Bench()
+    bench.pipe = pipe
+    name = {"name": "every 2, with score mixing", "family": "FRDiff", "group": "", "steps": 4}
+    file = tmp_path / "front-own.json"
+    file.write_text(json.dumps({"rows": [{**name, "lpips": [0.2005, 0.3]}]}))
+    assert [named[3].digest for named in recalled(bench, file, {})] == [policy.digest] and bench.kept == [[0.2005, 0.3]]
+    file.write_text(json.dumps({"rows": [{**name, "lpips": [0.2, 0.4]}]}))
+    with pytest.raises(AssertionError, match="is of other pictures: use --screen"):
+        list(recalled(bench, file, {}))
+    file.write_text(json.dumps({"rows": [{**name, "lpips": [0.2]}]}))
+    assert list(recalled(bench, file, {})) == [], "it drew another number of pictures"
